@@ -1,0 +1,1 @@
+"""From blueprints to a running stack: template, permissions, artifacts, change set."""
