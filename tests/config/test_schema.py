@@ -10,7 +10,7 @@ import pytest
 from tests.config.samples import GOOD, JENKINS, TOP, WEB, changed, told
 from triggerfish.config.schema import schema
 
-SAMPLE = files("triggerfish.cli").joinpath("sample.toml").read_text("utf-8")
+SAMPLE = files("triggerfish.config").joinpath("sample.toml").read_text("utf-8")
 
 
 def errors_of(text: str) -> list[str]:

@@ -15,7 +15,7 @@ from tests.deploy.samples import Settings, make_function
 from triggerfish.deploy import bytecode
 from triggerfish.deploy.bytecode import cached_name, compiled
 from triggerfish.deploy.package import SETTINGS, SOURCE, Target, package, zipped
-from triggerfish.errors import Refused
+from triggerfish.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
     from triggerfish.blueprint import Function
@@ -240,6 +240,26 @@ def test_requirements_come_for_the_target_pruned_and_from_the_cache_the_second_t
     assert [name for name in held if name.endswith((".pyi", "RECORD", "WHEEL"))] == []
     assert any(name.endswith("LICENSE") for name in held)
     assert second.zip_bytes < 1024 * 1024
+
+
+@pytest.mark.parametrize("architecture", ["arm64", None])
+def test_requirements_that_can_not_be_fetched_are_tried_later(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, architecture: str | None
+) -> None:
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("UV_CACHE_DIR", str(cache / "empty"))
+    here = Path(sys.executable)
+    target = Target.of_lambda(Settings(architecture=architecture), here) if architecture else HERE
+
+    with pytest.raises(
+        Unavailable, match=r"^uv can't install the requirements for Python 3\."
+    ) as gone:
+        package([make_function(requirements=("msgspec",))], target, cache=cache)
+
+    assert gone.value.hint == (
+        "the package index must be reachable the first time; then the cache is used"
+    )
+    assert list((cache / "trees").iterdir()) == []
 
 
 def _fields(function: Function) -> dict[str, object]:

@@ -49,7 +49,7 @@ def write(path: Path, *, force: bool) -> None:
 
 def sample(folder: str) -> str:
     """The file `init` writes, named after the folder it's in."""
-    text = files("triggerfish.cli").joinpath("sample.toml").read_text("utf-8")
+    text = files("triggerfish.config").joinpath("sample.toml").read_text("utf-8")
     return text.replace(f'name = "{SAMPLE_NAME}"', f'name = "{stack_name(folder)}"', 1)
 
 

@@ -26,6 +26,8 @@ COMMANDS: tuple[str, ...] = (
     "triggerfish.cli.init",
     "triggerfish.cli.check",
     "triggerfish.cli.cloud",
+    "triggerfish.cli.send",
+    "triggerfish.cli.status",
     *(f"{package}.commands" for package in TRIGGERS.values()),
     "triggerfish.deploy.commands",
 )

@@ -25,6 +25,7 @@ NO_RESOURCE_LEVEL = frozenset(
         "autoscaling:DescribeAutoScalingGroups",
         "autoscaling:DescribeAutoScalingInstances",
         "autoscaling:DescribeLifecycleHooks",
+        "autoscaling:DescribeWarmPool",
         "autoscaling:DescribeNotificationConfigurations",
         "autoscaling:DescribeScalingActivities",
         "ec2:DescribeInstanceStatus",

@@ -7,7 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from triggerfish.deploy import limits
-from triggerfish.runtime.aws import calling, error_code, translate
+from triggerfish.runtime.aws import calling, error_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,7 +56,7 @@ class CodeBucket:
         return True
 
     def _size(self, key: str) -> int | None:
-        with calling("s3:HeadObject", self._what(key), pass_client_errors=True):
+        with calling("s3:HeadObject", self._what(key)):
             try:
                 head = self._s3.head_object(
                     Bucket=self.name, Key=key, ExpectedBucketOwner=self._account
@@ -65,7 +65,7 @@ class CodeBucket:
                 # An absent object is a 403 to whoever may not list the bucket.
                 if error_code(error) in {"404", "403", "NoSuchKey", "NoSuchBucket", "NotFound"}:
                     return None
-                raise translate(error, f"s3:HeadObject, {self._what(key)}") from error
+                raise
         return head["ContentLength"]
 
     def _put(self, key: str, content: bytes) -> None:

@@ -18,9 +18,16 @@ if TYPE_CHECKING:
 
 SECONDS_TO_STOP = 2.0
 
+_finished = threading.Event()
+
 
 def announce(url: str, **extra: object) -> None:
-    """Tell the parent that `url` answers from now on: one line of JSON, the only one on stdout."""
+    """Tell the parent that `url` answers from now on: one line of JSON, the only one on stdout.
+
+    From here on SIGTERM and SIGINT end the process in order: the parent may send one at once.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _finish)
     sys.stdout.write(json.dumps({"ready": True, "url": url, **extra}) + "\n")
     sys.stdout.flush()
 
@@ -30,15 +37,8 @@ def serve_until_parent_exits(stop: Callable[[], None]) -> None:
 
     A `stop` that hangs can't keep the process: it's ended after `SECONDS_TO_STOP`.
     """
-    finished = threading.Event()
-
-    def finish(*_: object) -> None:
-        finished.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, finish)
-    threading.Thread(target=_wait_for_end_of_input, args=(finish,), daemon=True).start()
-    finished.wait()
+    threading.Thread(target=_wait_for_end_of_input, daemon=True).start()
+    _finished.wait()
     watchdog = threading.Timer(SECONDS_TO_STOP, os._exit, args=(1,))
     watchdog.daemon = True
     watchdog.start()
@@ -46,7 +46,11 @@ def serve_until_parent_exits(stop: Callable[[], None]) -> None:
     watchdog.cancel()
 
 
-def _wait_for_end_of_input(finish: Callable[[], None]) -> None:
+def _finish(*_: object) -> None:
+    _finished.set()
+
+
+def _wait_for_end_of_input() -> None:
     while os.read(0, 4096):
         pass
-    finish()
+    _finish()

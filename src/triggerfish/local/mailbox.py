@@ -26,7 +26,7 @@ TIMEOUT_S = 10.0
 class Mail:
     """One accepted mail. `at` is when SES took it, in UTC.
 
-    Sender and recipients are bare addresses. `bcc` holds who got the mail without being named in it.
+    Sender and recipients are bare addresses. `bcc` holds who got the mail and isn't named in it.
     """
 
     id: str

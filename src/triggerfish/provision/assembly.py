@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from triggerfish.notice import Notice
     from triggerfish.provision.config import ProvisionGroup, ProvisionSettings
-    from triggerfish.provision.ports import JenkinsPort
     from triggerfish.runtime.aws import Clients
     from triggerfish.runtime.table import Table
     from triggerfish.types import Clock
@@ -71,13 +70,13 @@ class Assembly:
         self._queue_url = queue_url
         self._parameters = parameters
         self._secrets = Secrets(clients, clock)
-        self._jenkins: dict[str, JenkinsPort] = {}
+        self._jenkins: dict[str, Jenkins] = {}
         self.ports = Ports(
             auto_scaling=AwsAutoScaling(clients.autoscaling),
             machines=AwsMachines(clients.ec2),
             balancers=AwsBalancers(clients.elbv2),
             records=Route53Records(clients.route53, self._named("zone ")),
-            jenkins=self._jenkins_of,
+            jenkins=lambda group: JenkinsDoor(self.jenkins(group)),
             table=table,
             clock=clock,
             wake=self._wake,
@@ -96,13 +95,13 @@ class Assembly:
         bucket = TokenBucket(self._table, name, self._clock)
         return Pace(bucket, capacity=capacity, refill_per_s=refill_per_s)
 
-    def _jenkins_of(self, group: ProvisionGroup) -> JenkinsPort:
+    def jenkins(self, group: ProvisionGroup) -> Jenkins:
+        """The client of the Jenkins that runs the group's jobs."""
         name = group.jenkins
         if name not in self._jenkins:
             settings = self._settings.jenkins[name]
             url = self._parameters.get(f"jenkins {name}") or settings.url
-            token = partial(self._token, name)
-            self._jenkins[name] = JenkinsDoor(Jenkins(url, settings.user, token))
+            self._jenkins[name] = Jenkins(url, settings.user, partial(self._token, name))
         return self._jenkins[name]
 
     def _token(self, name: str) -> str:

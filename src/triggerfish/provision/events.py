@@ -50,7 +50,16 @@ class GroupEvent:
     kind: Kind
     instance: str = ""
     text: str = ""
+    description: str = ""
     activity: str = ""
+
+
+def standby_return(event: GroupEvent) -> bool:
+    """Whether a launch says that a known instance came back from standby: a hint, no more.
+
+    AWS writes "Moving EC2 instance out of Standby: i-X"; case is not relied on.
+    """
+    return event.kind == "launch" and "out of standby" in event.description.casefold()
 
 
 def wake_message(group: str) -> str:
@@ -91,6 +100,7 @@ def _group_event(content: Mapping[str, object], kind: Kind) -> GroupEvent:
         kind=kind,
         instance=_optional(content, "EC2InstanceId"),
         text=_optional(content, "StatusMessage") or _optional(content, "Description"),
+        description=_optional(content, "Description"),
         activity=_optional(content, "ActivityId") or _optional(content, "RequestId"),
     )
 

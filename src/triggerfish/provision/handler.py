@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from triggerfish.errors import Error, InputError
 from triggerfish.provision.assembly import Assembly
 from triggerfish.provision.config import ProvisionSettings
-from triggerfish.provision.events import GroupEvent, notice_of, parse_message
+from triggerfish.provision.events import GroupEvent, notice_of, parse_message, standby_return
 from triggerfish.provision.reconcile import reconcile
 from triggerfish.runtime import log, settings
 from triggerfish.runtime.aws import Clients
@@ -25,7 +25,7 @@ from triggerfish.runtime.envelopes import (
 from triggerfish.runtime.table import DynamoTable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 ROUND_MS = 10_000
 """A round is begun only with this much time left: it ends with writes that must not be cut off."""
@@ -77,8 +77,9 @@ def handle_records(records: Sequence[SqsRecord], context: LambdaContext) -> obje
         about = [events[record.message_id] for record in some]
         for notice in filter(None, map(notice_of, about)):
             assembly().tell(notice)
+        returns = {e.instance: e.activity for e in about if standby_return(e)}
         ahead = any(event.kind in {"launch", "hook"} for event in about)
-        look_at(group, context, LOOK_AGAIN_S if ahead else None)
+        look_at(group, context, LOOK_AGAIN_S if ahead else None, returns)
 
     return grouped_batch(
         records,
@@ -94,20 +95,26 @@ def sweep(context: LambdaContext) -> object:
     failed: dict[str, str] = {}
     for group in assembly().groups:
         try:
-            look_at(group, context, None)
+            look_at(group, context)
         except Error as error:
             log.error("the sweep of a group failed", group=group, error=error)
             failed[group] = error.message
     return {"groups": len(assembly().groups), "failed": failed}
 
 
-def look_at(group: str, context: LambdaContext, wake_at_least_s: int | None) -> None:
+def look_at(
+    group: str,
+    context: LambdaContext,
+    wake_at_least_s: int | None = None,
+    returns: Mapping[str, str] | None = None,
+) -> None:
     reconcile(
         assembly().groups[group],
         assembly().ports,
         run=f"{context.aws_request_id}/{group}",
         may_go_on=lambda: context.get_remaining_time_in_millis() > ROUND_MS,
         wake_at_least_s=wake_at_least_s,
+        returns=returns,
     )
 
 

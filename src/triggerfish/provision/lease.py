@@ -7,6 +7,7 @@ keep the state right even where the lease fails. A run that finds the group take
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from triggerfish.errors import Unavailable
@@ -25,7 +26,7 @@ from triggerfish.runtime.table import (
 )
 
 if TYPE_CHECKING:
-    from triggerfish.runtime.table import Item, Table
+    from triggerfish.runtime.table import Item, Table, Value
     from triggerfish.types import Clock
 
 LEASE_MS = 30_000
@@ -47,9 +48,14 @@ class Lease:
         self._owner = owner
         self._clock = clock
         self._until_ms = 0
+        self.news: Mapping[str, str] = {}
+        """What the run that asked to look again had heard; set when `end` says False."""
 
-    def take(self) -> bool:
-        """Take the lease; where another run has it, ask that run to look again and say False."""
+    def take(self, news: Mapping[str, str] | None = None) -> bool:
+        """Take the lease; where another run has it, ask that run to look again and say False.
+
+        `news` is left with the mark for the holder, who finds it in `news`.
+        """
         while True:
             try:
                 self._write(Or(Absent(), AtMost("until_ms", self._now_ms())))
@@ -57,7 +63,7 @@ class Lease:
                 current = error.current[0] or {}
                 if current.get("owner") == self._owner:
                     return True  # our own write: its answer was lost and it was sent again
-                if self._ask_holder():
+                if self._ask_holder(news or {}):
                     return False
             else:
                 return True
@@ -89,6 +95,8 @@ class Lease:
             current = error.current[0]
             if current is None or current.get("owner") != self._owner:
                 return True
+            news = current.get("news")
+            self.news = {k: str(v) for k, v in news.items()} if isinstance(news, Mapping) else {}
             self._clear_mark()
             return False
         return True
@@ -111,11 +119,12 @@ class Lease:
         self._table.write(Put(item, condition))
         self._until_ms = until_ms
 
-    def _ask_holder(self) -> bool:
+    def _ask_holder(self, news: Mapping[str, str]) -> bool:
+        marks: dict[str, Value] = {"again": True}
+        if news:
+            marks["news"] = dict(news)
         try:
-            self._table.write(
-                Update(self._partition, "lease", set={"again": True}, condition=Present())
-            )
+            self._table.write(Update(self._partition, "lease", set=marks, condition=Present()))
         except ConditionFailed:
             return False  # given back meanwhile: try to take it
         return True
@@ -125,7 +134,7 @@ class Lease:
             Update(
                 self._partition,
                 "lease",
-                remove=("again",),
+                remove=("again", "news"),
                 condition=Equals({"owner": self._owner}),
             )
         )

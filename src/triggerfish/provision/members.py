@@ -81,6 +81,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     absent_ms: int = 0
     told: bool = False
     standby_returns: int = 0
+    return_activity: str = ""
     version: int = 0
 
     @property

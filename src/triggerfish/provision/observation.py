@@ -86,7 +86,8 @@ class Observation:
     `machines` holds what EC2 answered for the instances in `asked`; an instance that was asked for
     and isn't there is either gone for more than an hour or too new to be visible. `health` holds,
     for each instance asked for, its state in each target group. `jenkins` is None when nothing
-    needed it; `jenkins_fault` says why it could not be read.
+    needed it; `jenkins_fault` says why it could not be read. `returns` are the instances that an
+    event called back from standby, with the activity: for the record, they decide nothing.
     """
 
     now_ms: int
@@ -98,3 +99,4 @@ class Observation:
     jenkins: JenkinsView | None = None
     jenkins_fault: str | None = None
     hook: HookView | None = None
+    returns: Mapping[str, str] = field(default_factory=dict)

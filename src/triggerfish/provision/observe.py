@@ -10,13 +10,21 @@ from triggerfish.provision.observation import Observation
 from triggerfish.runtime import log
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from triggerfish.provision.config import ProvisionGroup
     from triggerfish.provision.members import Build, GroupState
     from triggerfish.provision.observation import GroupView, JenkinsView
     from triggerfish.provision.ports import Ports
 
 
-def observe(group: ProvisionGroup, state: GroupState, ports: Ports, run: str) -> Observation:
+def observe(
+    group: ProvisionGroup,
+    state: GroupState,
+    ports: Ports,
+    run: str,
+    returns: Mapping[str, str] | None = None,
+) -> Observation:
     """Read the group, then EC2, ELBv2 and Jenkins as far as a member needs it.
 
     The state was read before: what is asked about here is at least as new as what is known.
@@ -38,6 +46,7 @@ def observe(group: ProvisionGroup, state: GroupState, ports: Ports, run: str) ->
         health=_health(group, view, verifying, ports),
         jenkins=jenkins,
         jenkins_fault=fault,
+        returns=returns or {},
         hook=ports.auto_scaling.hook(group.group, group.hook) if group.hook and asked else None,
     )
 

@@ -110,6 +110,7 @@ class _Planner:
             and listed.lifecycle == "InService"
             and not member.lifecycle
             and not member.absent_ms
+            and member.instance not in self.seen.returns
         )
 
     def wake(self, seconds: int) -> None:
@@ -203,12 +204,20 @@ class _Planner:
     def _note_lifecycle(self, member: Member, listed: Listed | None) -> bool:
         """Record a change of lifecycle that matters: standby, pool, root volume, detached."""
         kind = kind_of(listed)
-        if kind == member.lifecycle and not member.absent_ms:
+        activity = self.seen.returns.get(member.instance, member.return_activity)
+        returned = not kind and (
+            member.lifecycle == "standby" or activity != member.return_activity
+        )
+        if kind == member.lifecycle and not member.absent_ms and not returned:
             return False
         after = replace(member, lifecycle=kind, absent_ms=0, pooled=member.pooled or kind == "pool")
-        if not kind and member.lifecycle == "standby":
-            after = replace(after, standby_returns=member.standby_returns + 1)
-            cause = "back from standby: provisioned already, nothing to build"
+        if returned:
+            after = replace(
+                after,
+                standby_returns=member.standby_returns + 1,
+                return_activity=activity,
+            )
+            cause = "back from standby: what was provisioned stays so"
             return self.add(Save(Change(member, after, cause)))
         was_provisioned = member.phase in {"verifying", "ready", "failed"}
         if not kind and member.lifecycle in {"pool", "root-volume"} and was_provisioned:

@@ -13,7 +13,7 @@ from triggerfish.provision.store import GroupStore
 from triggerfish.runtime import log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from triggerfish.provision.config import ProvisionGroup
     from triggerfish.provision.instructions import Plan
@@ -30,29 +30,31 @@ def reconcile(
     run: str,
     may_go_on: Callable[[], bool],
     wake_at_least_s: int | None = None,
+    returns: Mapping[str, str] | None = None,
 ) -> None:
     """Bring the group closer to where it should be.
 
     `run` names this run and no other. `may_go_on` says whether there's time for another round.
     `wake_at_least_s` asks for another look where this one finds nothing to wait for: an event may
-    be ahead of what AWS shows. Raises Unavailable, after giving the group back.
+    be ahead of what AWS shows. `returns` are the instances that events called back from standby,
+    with the activity. Raises Unavailable, after giving the group back.
     """
     store = GroupStore(ports.table, group.group, ports.clock)
     lease = Lease(ports.table, store.partition, run, ports.clock)
-    if not lease.take():
+    if not lease.take(returns):
         log.info("another run has the group and will look again", group=group.group)
         return
     wake_s: int | None = None
     try:
         while True:
-            wake_s = _pass(group, ports, store, lease, run, may_go_on)
+            wake_s = _pass(group, ports, store, lease, run, may_go_on, returns or {})
             if lease.end():
                 break
             if not may_go_on():
                 lease.abandon()
                 wake_s = 0
                 break
-            run = f"{run}+"
+            run, returns = f"{run}+", lease.news
     except BaseException:
         lease.abandon()
         raise
@@ -71,17 +73,18 @@ def dry_run(group: ProvisionGroup, ports: Ports) -> Plan:
     return plan_group(group, state, observe(group, state, ports, "dry-run"))
 
 
-def _pass(
+def _pass(  # noqa: PLR0913, PLR0917 - the parts of one run
     group: ProvisionGroup,
     ports: Ports,
     store: GroupStore,
     lease: Lease,
     run: str,
     may_go_on: Callable[[], bool],
+    returns: Mapping[str, str],
 ) -> int | None:
     """Look once and act on it round by round; gives when to look again."""
     state = store.read()
-    seen = observe(group, state, ports, run)
+    seen = observe(group, state, ports, run, returns)
     actor = Actor(group, ports, store, state, lease.keep)
     for _ in range(ROUNDS):
         plan = plan_group(group, state, seen)

@@ -4,6 +4,7 @@ import json
 import socket
 import statistics
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -75,9 +76,7 @@ def test_a_functions_error_passes_unwrapped(
     assert answer["Payload"].read() == b'{"errorMessage": "boom", "errorType": "ValueError"}'
 
 
-def test_a_busy_sandbox_is_a_throttle(
-    emulator: Emulator, sandbox: Sandbox, function: str
-) -> None:
+def test_a_busy_sandbox_is_a_throttle(emulator: Emulator, sandbox: Sandbox, function: str) -> None:
     body = json.dumps({"message": "Rate Exceeded.", "Reason": "ConcurrentInvocationLimitExceeded"})
     sandbox.answer(function, Answer(status=429, body=body.encode()))
     client = emulator.client("lambda")
@@ -103,42 +102,54 @@ def test_an_absent_sandbox_is_lambdas_fault(tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("payload", "kind", "code", "status", "message"),
+    ("payload", "kind", "error"),
     [
         (
             b'"' + b"x" * (6 * 1024 * 1024) + b'"',
             "RequestResponse",
-            "RequestEntityTooLargeException",
-            413,
-            "Request must be smaller than 6291456 bytes for the InvokeFunction operation",
+            (
+                413,
+                "RequestEntityTooLargeException",
+                "Request must be smaller than 6291456 bytes for the InvokeFunction operation",
+            ),
         ),
         (
             b'"' + b"x" * (1024 * 1024) + b'"',
             "Event",
-            "RequestEntityTooLargeException",
-            413,
-            "Request must be smaller than 1048576 bytes for the InvokeFunction operation",
+            (
+                413,
+                "RequestEntityTooLargeException",
+                "Request must be smaller than 1048576 bytes for the InvokeFunction operation",
+            ),
         ),
         (
             b"hello",
             "RequestResponse",
-            "InvalidRequestContentException",
-            400,
-            "Could not parse request body into json: Could not parse payload into json: "
-            "Expecting value: line 1 column 1 (char 0)",
+            (
+                400,
+                "InvalidRequestContentException",
+                (
+                    "Could not parse request body into json: Could not parse payload into json: "
+                    "Expecting value: line 1 column 1 (char 0)"
+                ),
+            ),
         ),
     ],
     ids=["sync", "async", "no JSON"],
 )
 def test_payloads_over_the_limits_are_refused(
-    emulator: Emulator, function: str, payload: bytes, kind: str, code: str, status: int, message: str
+    emulator: Emulator, function: str, payload: bytes, kind: str, error: tuple[int, str, str]
 ) -> None:
     client = emulator.client("lambda")
     with pytest.raises(client.exceptions.ClientError) as caught:
         client.invoke(FunctionName=function, InvocationType=kind, Payload=payload)
-    assert caught.value.response["Error"]["Code"] == code
-    assert caught.value.response["Error"]["Message"] == message
-    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
+    told = caught.value.response
+    found = (
+        told["ResponseMetadata"]["HTTPStatusCode"],
+        told["Error"]["Code"],
+        told["Error"]["Message"],
+    )
+    assert found == error
 
 
 def test_an_asynchronous_failure_is_tried_three_times_then_sent_on(
@@ -153,7 +164,7 @@ def test_an_asynchronous_failure_is_tried_three_times_then_sent_on(
     invoke(emulator, function, b'{"n": 1}', InvocationType="Event")
     seen = sandbox.wait(function, 3)
     assert [each.kind for each in seen] == ["Event", "Event", "Event"]
-    assert [round(b.at - a.at) for a, b in zip(seen, seen[1:], strict=False)] == [1, 2]
+    assert [round(b.at - a.at) for a, b in pairwise(seen)] == [1, 2]
     (message,) = receive(emulator, f"{function}-failed")
     told = json.loads(message["Body"])
     assert told["requestPayload"] == {"n": 1}
@@ -237,9 +248,7 @@ def test_the_emulator_writes_no_log_of_its_own(
     assert groups == []
 
 
-def test_every_invocation_is_counted(
-    emulator: Emulator, sandbox: Sandbox, function: str
-) -> None:
+def test_every_invocation_is_counted(emulator: Emulator, sandbox: Sandbox, function: str) -> None:
     emulator.client("lambda").put_function_event_invoke_config(
         FunctionName=function, MaximumRetryAttempts=0
     )

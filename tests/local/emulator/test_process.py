@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import urllib.error
@@ -33,12 +32,16 @@ def test_nothing_listens_but_one_loopback_port(emulator: Emulator) -> None:
         if found.status == psutil.CONN_LISTEN
     ]
     assert listening == [("127.0.0.1", emulator.port)]
+    assert process.net_connections(kind="udp") == []
 
 
-def test_it_is_ready_in_half_a_second(emulator: Emulator, alone: Emulator) -> None:
-    """The second of two: the first one may have had to compile modules."""
-    assert emulator.process.pid != alone.process.pid
-    assert alone.ready_s < 0.5 * float(os.environ.get("TRIGGERFISH_SLOWNESS", "2"))
+def test_it_is_ready_in_half_a_second(alone: Emulator) -> None:
+    """The best of three: others may use the machine, and the first may have modules to compile."""
+    took = [alone.ready_s]
+    for _ in range(2):
+        alone.stop()
+        took.append(alone.start().ready_s)
+    assert min(took) < 0.5
 
 
 def test_it_leaves_within_two_seconds_when_its_parent_dies(alone: Emulator) -> None:
@@ -71,9 +74,9 @@ def test_a_ready_line_is_all_it_says_on_stdout(alone: Emulator) -> None:
 
 def get(url: str, **headers: str) -> int:
     named = {key.replace("_", "-"): value for key, value in headers.items()}
-    request = urllib.request.Request(url, headers=named)
+    request = urllib.request.Request(url, headers=named)  # noqa: S310 loopback
     try:
-        with urllib.request.urlopen(request, timeout=5) as response:
+        with urllib.request.urlopen(request, timeout=5) as response:  # noqa: S310 loopback
             status: int = response.status
             return status
     except urllib.error.HTTPError as error:

@@ -28,9 +28,7 @@ class Wired:
     dead_url: str
 
 
-def wire(
-    emulator: Emulator, *, visibility_s: int = 30, receives: int = 2, **mapping: Any
-) -> Wired:
+def wire(emulator: Emulator, *, visibility_s: int = 30, receives: int = 2, **mapping: Any) -> Wired:
     """A queue with a dead-letter queue, and a function that it invokes."""
     called = kit.name("src")
     dead_url, dead_arn = kit.make_queue(emulator, f"{called}-dead")
@@ -215,9 +213,7 @@ def test_the_whole_batch_succeeds_with_an_empty_answer(
     kit.until(lambda: counts(emulator, wired.url) == (0, 0, 0))
 
 
-def test_one_failing_batch_does_not_hold_up_the_next(
-    emulator: Emulator, sandbox: Sandbox
-) -> None:
+def test_one_failing_batch_does_not_hold_up_the_next(emulator: Emulator, sandbox: Sandbox) -> None:
     wired = wire(emulator, BatchSize=1)
     sandbox.answer(wired.name, function_error("ValueError", "boom"), Answer())
     sqs = emulator.client("sqs")
@@ -236,9 +232,7 @@ def test_a_busy_sandbox_is_asked_again_with_the_same_messages(
     sandbox.answer(wired.name, Answer(status=429), Answer(status=503), Answer())
     emulator.client("sqs").send_message(QueueUrl=wired.url, MessageBody="patient")
     seen = sandbox.wait(wired.name, 3)
-    received = [
-        each.event["Records"][0]["attributes"]["ApproximateReceiveCount"] for each in seen
-    ]
+    received = [each.event["Records"][0]["attributes"]["ApproximateReceiveCount"] for each in seen]
     assert received == ["1", "1", "1"]
     kit.until(lambda: counts(emulator, wired.url) == (0, 0, 0))
     assert counts(emulator, wired.dead_url) == (0, 0, 0)
@@ -307,9 +301,7 @@ def test_a_disabled_mapping_leaves_the_messages(emulator: Emulator, sandbox: San
     assert counts(emulator, wired.url) == (1, 0, 0)
 
 
-def test_no_message_is_lost_while_others_are_deleted(
-    emulator: Emulator, sandbox: Sandbox
-) -> None:
+def test_no_message_is_lost_while_others_are_deleted(emulator: Emulator, sandbox: Sandbox) -> None:
     """Workers of MiniStack write back lists that the server was adding to."""
     wired = wire(emulator)
     sandbox.answer(wired.name, failing())

@@ -62,8 +62,10 @@ def test_creating_what_exists_is_refused(zone: Zone) -> None:
     zone.change(("CREATE", record()))
     assert zone.refused(("CREATE", record(address="192.0.2.9"))) == (
         "InvalidChangeBatch",
-        "[Tried to create resource record set [name='web-1.internal.example.com.', type='A'] but "
-        "it already exists]",
+        (
+            "[Tried to create resource record set [name='web-1.internal.example.com.', type='A'] "
+            "but it already exists]"
+        ),
     )
 
 
@@ -71,16 +73,20 @@ def test_deleting_other_values_is_refused(zone: Zone) -> None:
     zone.change(("CREATE", record()))
     assert zone.refused(("DELETE", record(address="192.0.2.9"))) == (
         "InvalidChangeBatch",
-        "[Tried to delete resource record set [name='web-1.internal.example.com.', type='A'] but "
-        "the values provided do not match the current values]",
+        (
+            "[Tried to delete resource record set [name='web-1.internal.example.com.', type='A'] but "
+            "the values provided do not match the current values]"
+        ),
     )
 
 
 def test_deleting_what_is_not_there_is_refused(zone: Zone) -> None:
     assert zone.refused(("DELETE", record())) == (
         "InvalidChangeBatch",
-        "[Tried to delete resource record set [name='web-1.internal.example.com.', type='A'] but "
-        "it was not found]",
+        (
+            "[Tried to delete resource record set [name='web-1.internal.example.com.', type='A'] but "
+            "it was not found]"
+        ),
     )
 
 
@@ -107,8 +113,10 @@ def test_a_record_is_replaced_within_one_batch(zone: Zone) -> None:
 def test_a_record_is_changed_once_in_a_batch(zone: Zone) -> None:
     assert zone.refused(("UPSERT", record()), ("UPSERT", record(address="192.0.2.2"))) == (
         "InvalidChangeBatch",
-        "[The request contains an invalid set of changes for a resource record set "
-        "'A web-1.internal.example.com.']",
+        (
+            "[The request contains an invalid set of changes for a resource record set "
+            "'A web-1.internal.example.com.']"
+        ),
     )
 
 
@@ -125,8 +133,10 @@ def test_a_record_outside_the_zone_is_refused(zone: Zone) -> None:
 def test_an_address_that_is_none_is_refused(zone: Zone) -> None:
     assert zone.refused(("CREATE", record(address="192.0.2.256"))) == (
         "InvalidChangeBatch",
-        "[Invalid Resource Record: 'FATAL problem: ARRDATAIllegalIPv4Address (Value is not a valid "
-        "IPv4 address) encountered with '192.0.2.256'']",
+        (
+            "[Invalid Resource Record: 'FATAL problem: ARRDATAIllegalIPv4Address (Value is not a valid "
+            "IPv4 address) encountered with '192.0.2.256'']"
+        ),
     )
 
 
@@ -135,8 +145,10 @@ def test_a_record_without_time_to_live_is_refused(zone: Zone) -> None:
     del without["TTL"]
     assert zone.refused(("CREATE", without)) == (
         "InvalidInput",
-        "Invalid request: Missing field 'TTL' in Change with [Action=CREATE, "
-        "Name=web-1.internal.example.com., Type=A, SetIdentifier=null]",
+        (
+            "Invalid request: Missing field 'TTL' in Change with [Action=CREATE, "
+            "Name=web-1.internal.example.com., Type=A, SetIdentifier=null]"
+        ),
     )
 
 
@@ -240,4 +252,3 @@ def test_a_template_cannot_delete_a_zone_that_holds_records(emulator: Emulator) 
         "The specified hosted zone contains non-required resource record sets and so cannot be "
         "deleted. (Service: Route53, Status Code: 400)"
     )
-

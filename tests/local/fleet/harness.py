@@ -1,7 +1,7 @@
 """A fleet inside the test: a clock that is set by hand, and AWS calls without a socket.
 
-Parameters are written and answers are read by botocore, as boto3 does it, so what a test sees is what
-a client sees.
+Parameters are written and answers are read by botocore, as boto3 does it, so what a test sees is
+what a client sees.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
 import botocore.session
@@ -25,12 +25,12 @@ from triggerfish.local.fleet.state import Delays
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from botocore.model import ServiceModel
+    from botocore.model import ServiceModel, Shape
 
     from triggerfish.local.fleet.groups import Group, Member
     from triggerfish.local.fleet.messages import Message
 
-assert lean_moto  # before whatever imports moto
+assert lean_moto.__doc__  # before whatever imports moto
 
 ACCOUNT, REGION, TOPIC = "123456789012", "eu-west-1", "arn:aws:sns:eu-west-1:123456789012:changes"
 EVERYTHING = [
@@ -84,7 +84,7 @@ class Local:
         status, answer = self.http("POST", "/", body, headers)
         response = {"status_code": status, "headers": {}, "body": answer, "context": {}}
         parser = parsers.create_parser(protocol)
-        parsed: dict[str, Any] = parser.parse(response, operation.output_shape)
+        parsed: dict[str, Any] = parser.parse(response, cast("Shape", operation.output_shape))
         if status != 200:
             raise ApiError(status, parsed["Error"]["Code"], parsed["Error"]["Message"])
         return parsed
@@ -225,7 +225,7 @@ class Local:
         )
         return target_group
 
-    def make_serving(self, desired: int, **changes: object) -> list[str]:
+    def make_serving(self, desired: int, **changes: Any) -> list[str]:
         """A group whose members all serve; what it said so far is forgotten."""
         self.make_group(desired, **changes)
         self.pass_s(1)
@@ -244,9 +244,7 @@ class Local:
 def make_local(state: Path, **delays: float) -> Local:
     """A fleet whose journal runs, while its timers and its publisher are driven by the test."""
     clock = ManualClock()
-    fleet = Fleet(
-        account=ACCOUNT, region=REGION, clock=clock, delays=Delays(**delays), seed=1
-    )
+    fleet = Fleet(account=ACCOUNT, region=REGION, clock=clock, delays=Delays(**delays), seed=1)
     mending.install(fleet)
     assert snapshot.restore(fleet, state / "fleet.snapshot") is None
     service = Service(fleet, state=state, sns_url="http://127.0.0.1:1")

@@ -86,8 +86,10 @@ def test_a_burst_is_spread_over_zones_with_one_cause_and_distinct_addresses(loca
     bodies = local.take()
     assert len({body["EC2InstanceId"] for body in bodies}) == 500
     assert {body["Cause"].partition("  ")[2] for body in bodies} == {
-        "At 2026-01-02T03:04:05Z an instance was started in response to a difference between "
-        "desired and actual capacity, increasing the capacity from 0 to 500."
+        (
+            "At 2026-01-02T03:04:05Z an instance was started in response to a difference between "
+            "desired and actual capacity, increasing the capacity from 0 to 500."
+        )
     }
 
 
@@ -96,13 +98,17 @@ def test_a_burst_is_spread_over_zones_with_one_cause_and_distinct_addresses(loca
     [
         (
             {"DesiredCapacity": 2, "MinSize": 1, "MaxSize": 5},
-            "At 2026-01-02T03:04:05Z a user request update of AutoScalingGroup constraints to min: "
-            "1, max: 5, desired: 2 changing the desired capacity from 0 to 2.",
+            (
+                "At 2026-01-02T03:04:05Z a user request update of AutoScalingGroup constraints to "
+                "min: 1, max: 5, desired: 2 changing the desired capacity from 0 to 2."
+            ),
         ),
         (
             {"MinSize": 1},
-            "At 2026-01-02T03:04:05Z a user request update of AutoScalingGroup constraints to min: "
-            "1, max: 1000, desired: 1 changing the desired capacity from 0 to 1.",
+            (
+                "At 2026-01-02T03:04:05Z a user request update of AutoScalingGroup constraints to "
+                "min: 1, max: 1000, desired: 1 changing the desired capacity from 0 to 1."
+            ),
         ),
     ],
     ids=["desired", "minimum"],
@@ -121,8 +127,10 @@ def test_the_creation_of_the_group_is_named_as_the_cause(local: Local) -> None:
     local.pass_s(1)
     causes = {body["Cause"].partition("  ")[0] for body in local.take()}
     assert causes == {
-        "At 2026-01-02T03:04:05Z a user request created an AutoScalingGroup changing the desired "
-        "capacity from 0 to 2."
+        (
+            "At 2026-01-02T03:04:05Z a user request created an AutoScalingGroup changing the "
+            "desired capacity from 0 to 2."
+        )
     }
 
 
@@ -145,6 +153,57 @@ def test_a_launch_that_fails_has_no_instance_and_is_tried_again(local: Local) ->
     assert local.group().members == []
     local.pass_s(2)
     assert local.states() == ["InService"]
+
+
+def test_a_launch_ec2_refuses_is_a_failed_launch(local: Local) -> None:
+    local.make_group()
+    local.fleet.ec2.launch_templates.clear()
+    local.set_desired(1)
+    local.pass_s(0.5)
+    (body,) = local.take()
+    assert body["Event"] == "autoscaling:EC2_INSTANCE_LAUNCH_ERROR"
+    assert "does not exist" in body["StatusMessage"]
+
+
+def test_a_full_subnet_is_a_failed_launch(local: Local) -> None:
+    local.make_group()
+    vpc = local.call("ec2", "CreateVpc", CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    small = local.call("ec2", "CreateSubnet", VpcId=vpc, CidrBlock="10.9.0.0/28")["Subnet"]
+    local.call(
+        "autoscaling",
+        "UpdateAutoScalingGroup",
+        AutoScalingGroupName="shop",
+        VPCZoneIdentifier=small["SubnetId"],
+        DesiredCapacity=20,
+    )
+    local.pass_s(0.9)
+    failed = [body for body in local.take() if body["EC2InstanceId"] == ""]
+    assert [body["StatusMessage"] for body in failed] == [
+        (
+            f"There are not enough free addresses in subnet '{small['SubnetId']}' to satisfy the "
+            "requested number of instances."
+        )
+    ]
+    assert len(local.in_service()) == 11
+
+
+def test_a_group_that_names_zones_uses_their_default_subnets(local: Local) -> None:
+    local.make_group()
+    template = local.group().ec2_launch_template
+    assert template is not None
+    local.call(
+        "autoscaling",
+        "CreateAutoScalingGroup",
+        AutoScalingGroupName="zones",
+        LaunchTemplate={"LaunchTemplateId": template.id},
+        MinSize=0,
+        MaxSize=2,
+        DesiredCapacity=2,
+        AvailabilityZones=["eu-west-1a", "eu-west-1c"],
+    )
+    local.pass_s(1)
+    zones = [member.availability_zone for member in local.group("zones").members]
+    assert zones == ["eu-west-1a", "eu-west-1c"]
 
 
 def test_a_hook_holds_an_instance_out_of_the_target_group_until_it_may_continue(

@@ -83,15 +83,13 @@ def test_an_unknown_type_and_an_eleventh_topic_are_refused(local: Local) -> None
             TopicARN=TOPIC,
             NotificationTypes=["autoscaling:NOTHING"],
         )
+    put = {"AutoScalingGroupName": "shop", "NotificationTypes": EVERYTHING}
+    for number in range(9):
+        local.call(
+            "autoscaling", "PutNotificationConfiguration", TopicARN=f"{TOPIC}-{number}", **put
+        )
     with pytest.raises(ApiError) as refused:
-        for number in range(11):
-            local.call(
-                "autoscaling",
-                "PutNotificationConfiguration",
-                AutoScalingGroupName="shop",
-                TopicARN=f"{TOPIC}-{number}",
-                NotificationTypes=EVERYTHING,
-            )
+        local.call("autoscaling", "PutNotificationConfiguration", TopicARN=f"{TOPIC}-9", **put)
     assert refused.value.code == "LimitExceeded"
 
 
@@ -170,11 +168,10 @@ def test_a_wrong_hook_is_refused(local: Local, change: dict[str, str], text: str
 
 def test_a_group_has_at_most_fifty_hooks(local: Local) -> None:
     local.make_group()
+    for number in range(50):
+        local.call("autoscaling", "PutLifecycleHook", **{**HOOK, "LifecycleHookName": f"h{number}"})
     with pytest.raises(ApiError) as refused:
-        for number in range(51):
-            local.call(
-                "autoscaling", "PutLifecycleHook", **{**HOOK, "LifecycleHookName": f"h{number}"}
-            )
+        local.call("autoscaling", "PutLifecycleHook", **HOOK)
     assert refused.value.code == "LimitExceeded"
 
 

@@ -54,7 +54,8 @@ def test_a_killed_sandbox_leaves_no_process(tmp_path: Path, mark: str) -> None:
     with laboratory(tmp_path) as lab:
         arn = lab.put(LEAVES_CHILDREN, variables={"MARK": mark})
         assert lab.invoke(arn).json == 2
-        assert len(processes_marked(mark)) == 5  # outer, init, runtime and two sleeps
+        all_five = "outer, init, runtime and two sleeps"
+        eventually(lambda: len(processes_marked(mark)) == 5, all_five)
         lab.child.kill()
         eventually(lambda: not processes_marked(mark), "nothing is left")
 

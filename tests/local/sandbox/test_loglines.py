@@ -17,8 +17,10 @@ COLD = Report(request_id="id-1", duration_ms=182.1, memory_mb=128, used_mb=66, i
 def test_the_first_report_bills_init() -> None:
     assert TextLines.end(COLD, AT) == (
         "END RequestId: id-1",
-        ("REPORT RequestId: id-1\tDuration: 182.10 ms\tBilled Duration: 727 ms\t"
-        "Memory Size: 128 MB\tMax Memory Used: 66 MB\tInit Duration: 544.90 ms\t"),
+        (
+            "REPORT RequestId: id-1\tDuration: 182.10 ms\tBilled Duration: 727 ms\t"
+            "Memory Size: 128 MB\tMax Memory Used: 66 MB\tInit Duration: 544.90 ms\t"
+        ),
     )
 
 
@@ -54,10 +56,12 @@ def test_init_reports() -> None:
 
 def test_json_reports() -> None:
     assert JsonLines.end(COLD, AT) == (
-        ('{"time": "2026-11-24T06:38:06.807Z", "type": "platform.report", "record": '
-        '{"requestId": "id-1", "metrics": {"durationMs": 182.1, "billedDurationMs": 727, '
-        '"memorySizeMB": 128, "maxMemoryUsedMB": 66, "initDurationMs": 544.9}, '
-        '"status": "success"}}'),
+        (
+            '{"time": "2026-11-24T06:38:06.807Z", "type": "platform.report", "record": '
+            '{"requestId": "id-1", "metrics": {"durationMs": 182.1, "billedDurationMs": 727, '
+            '"memorySizeMB": 128, "maxMemoryUsedMB": 66, "initDurationMs": 544.9}, '
+            '"status": "success"}}'
+        ),
     )
 
 

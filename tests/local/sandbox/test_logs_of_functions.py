@@ -68,8 +68,10 @@ def test_everything_a_function_says_reaches_its_log(lab: Lab) -> None:
     assert sorted(found[2:-2]) == sorted(said)
     assert found[-2:] == [
         "END RequestId: id-1",
-        ("REPORT RequestId: id-1\tDuration: N ms\tBilled Duration: N ms\tMemory Size: 256 MB\t"
-        "Max Memory Used: N MB\tInit Duration: N ms\t"),
+        (
+            "REPORT RequestId: id-1\tDuration: N ms\tBilled Duration: N ms\tMemory Size: 256 MB\t"
+            "Max Memory Used: N MB\tInit Duration: N ms\t"
+        ),
     ]
 
 

@@ -63,11 +63,15 @@ def test_a_runtime_without_its_interpreter_is_said_once() -> None:
 def test_what_a_machine_can_not_enforce_is_said() -> None:
     poor = Isolation(mode="none", refusals=("namespaces: needs Linux",))
     assert poor.missing() == (
-        ("NOT ENFORCED: the size of /tmp; functions share this machine's /tmp "
-        "(namespaces: needs Linux)"),
+        (
+            "NOT ENFORCED: the size of /tmp; functions share this machine's /tmp "
+            "(namespaces: needs Linux)"
+        ),
         "NOT ENFORCED: a read-only file system; code runs where it lies, not at /var/task",
         "NOT ENFORCED: processes a function moved to a session of their own may outlive it",
-        ("DIFFERS: the 1024 processes and threads of an environment: one more fails on AWS; here "
-        "the environment is killed"),
+        (
+            "DIFFERS: the 1024 processes and threads of an environment: one more fails on AWS; "
+            "here the environment is killed"
+        ),
     )
     assert Isolation(mode="user-namespaces", counts_processes=True).missing() == ()

@@ -142,6 +142,12 @@ class Lane:
             started = time.perf_counter()
             states = self._checkpoints.take(marked)
             spent = time.perf_counter() - started
+            logger.info(
+                "%d bytes of %d services in %.1f ms",
+                sum(map(len, states.values())),
+                len(states),
+                spent * 1000,
+            )
             try:
                 await self._checkpoints.write(states)
             except OSError:

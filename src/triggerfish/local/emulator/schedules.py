@@ -1,7 +1,8 @@
 """EventBridge Scheduler: on time, with its context filled in, and nothing invalid taken.
 
 MiniStack looks at schedules every ten seconds, leaves `<aws.scheduler.*>` as it is, takes
-expressions that mean nothing, and loses a template's time zone, dates and action after completion.
+expressions that mean nothing, loses a template's time zone, dates and action after completion, and
+runs cron in UTC whatever the time zone says: such a schedule is refused here.
 """
 
 # ruff: noqa: SLF001  what MiniStack calls private is what is mended here
@@ -59,6 +60,10 @@ def _mend_expressions(scheduler: Any, eventbridge: Any) -> None:
             expression = body.get("ScheduleExpression")
             if expression and not readable(expression):
                 told = f"Invalid Schedule Expression {expression}."
+                return scheduler._error(400, "ValidationException", told)
+            zone = body.get("ScheduleExpressionTimezone") or "UTC"
+            if expression and expression.startswith("cron(") and zone != "UTC":
+                told = f"the local cloud runs cron in UTC only, found {zone}"
                 return scheduler._error(400, "ValidationException", told)
             return original(name, body)
 

@@ -84,6 +84,7 @@ def mend(options: argparse.Namespace, wake: Wake) -> tuple[list[Any], Any]:
         parameters,
         schedules,
         sources,
+        tables,
         templates,
         topics,
         zones,
@@ -96,6 +97,7 @@ def mend(options: argparse.Namespace, wake: Wake) -> tuple[list[Any], Any]:
     invocations.mend(Sandbox(options.sandbox_url), checkpoints.mark)
     functions.mend()
     templates.mend()
+    tables.mend()
     zones.mend()
     schedules.mend(checkpoints.mark)
     topics.mend()

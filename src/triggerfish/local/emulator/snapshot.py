@@ -17,6 +17,10 @@ PROTOCOL = 5
 
 CLASSES = frozenset(
     {
+        ("builtins", "dict"),
+        ("builtins", "int"),
+        ("builtins", "list"),
+        ("builtins", "set"),
         ("ministack.core.responses", "AccountScopedDict"),
         ("ministack.core.responses", "AccountRegionScopedDict"),
         ("collections", "OrderedDict"),

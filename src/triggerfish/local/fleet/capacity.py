@@ -35,7 +35,7 @@ def reconcile(fleet: Fleet, group: Group) -> None:
 def _grow(fleet: Fleet, group: Group, counting: list[Member], missing: int) -> None:
     now = fleet.now()
     zones = Counter(member.server.subnet_id for member in counting)
-    subnets = (group.vpc_zone_identifier or "").split(",")
+    subnets = _subnets(fleet, group)
     for _ in range(min(missing, BATCH)):
         subnet = min(subnets, key=lambda name: zones[name])
         if group.replacements:
@@ -55,6 +55,14 @@ def _grow(fleet: Fleet, group: Group, counting: list[Member], missing: int) -> N
         fleet.later(0, "reconcile", group.name)
     else:
         group.settle()
+
+
+def _subnets(fleet: Fleet, group: Group) -> list[str]:
+    """A group that names zones only uses the default subnet of each."""
+    if group.vpc_zone_identifier:
+        return group.vpc_zone_identifier.split(",")
+    defaults = fleet.ec2.get_default_subnets()
+    return [defaults[zone].id for zone in group.availability_zones]
 
 
 def _shrink(fleet: Fleet, group: Group, counting: list[Member], surplus: int) -> None:

@@ -130,6 +130,23 @@ class ServerBackend(EC2Backend):
         finally:
             self.tags = everything
 
+    def run_instances(self, *args: Any, **kwargs: Any) -> Reservation:
+        """In moto a missing template is an IndexError, and a full subnet a StopIteration."""
+        template = (kwargs.get("launch_template") or {}).get("LaunchTemplateId")
+        if template and template not in self.launch_templates:
+            raise EC2ClientError(
+                "InvalidLaunchTemplateId.NotFoundException",
+                f"The specified launch template, with template ID {template}, does not exist.",
+            )
+        try:
+            return super().run_instances(*args, **kwargs)
+        except (StopIteration, RuntimeError) as error:
+            raise EC2ClientError(
+                "InsufficientFreeAddressesInSubnet",
+                f"There are not enough free addresses in subnet '{kwargs.get('subnet_id')}' to "
+                "satisfy the requested number of instances.",
+            ) from error
+
     def forget(self, instance_id: str) -> None:
         """Drop a terminated instance from view, and give its address back."""
         instance = self.servers.pop(instance_id, None)

@@ -148,6 +148,8 @@ class Fleet:
 
     def check_targets(self, group: Group, member: Member) -> None:
         """ELB health checks of a group: past the grace period, an unhealthy member is replaced."""
+        if group.health_check_type != "ELB":
+            return
         name = member.server.id
         states = {pool.health(name)[0] for pool in self.scaling.pools(group)}
         if member.lifecycle_state == "InService" and "unhealthy" in states:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moto.autoscaling.models import ASG_NAME_TAG
+from moto.core.exceptions import ServiceException
 
 from triggerfish.local.fleet import messages, texts
 from triggerfish.local.fleet.compute import GONE_STATES, ServerInstance
@@ -26,25 +27,28 @@ DEAD = GONE_STATES | {"stopping", "stopped"}
 
 
 def launch(fleet: Fleet, group: Group, subnet: str, cause: str) -> bool:
-    """Start an instance for the group; False when EC2 would not (an injected failure)."""
+    """Start an instance for the group; False when EC2 would not."""
     zone = fleet.ec2.get_subnet(subnet).availability_zone
     details = {"Subnet ID": subnet, "Availability Zone": zone}
-    failure = fleet.take_failure(fleet.state.faults.launch, group.name)
-    if failure is not None:
-        reason = failure.reason or texts.NO_CAPACITY.format(
-            instance_type=group.instance_type, zone=zone
-        )
+    try:
+        instance = _run_instance(fleet, group, subnet)
+    except ServiceException as error:
+        reason = error.message
         activity = fleet.activity("", texts.launch_failed("", reason), cause, details)
         group.record(activity)
         _fail(fleet, group, activity, reason, messages.LAUNCH_ERROR)
         return False
-    instance = _run_instance(fleet, group, subnet)
     activity = fleet.activity(instance.id, texts.launching(instance.id), cause, details)
     group.instance_states.append(Member(instance, group, group.record(activity)))
     return True
 
 
 def _run_instance(fleet: Fleet, group: Group, subnet: str) -> ServerInstance:
+    failure = fleet.take_failure(fleet.state.faults.launch, group.name)
+    if failure is not None:
+        zone = fleet.ec2.get_subnet(subnet).availability_zone
+        reason = texts.NO_CAPACITY.format(instance_type=group.instance_type, zone=zone)
+        raise ServiceException("InsufficientInstanceCapacity", failure.reason or reason)
     template = group.ec2_launch_template
     reservation = fleet.ec2.run_instances(
         group.image_id,

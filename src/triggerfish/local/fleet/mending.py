@@ -33,6 +33,7 @@ from moto.core.utils import (
 )
 from moto.ec2 import models as ec2_models
 from moto.ec2.models import instances as instance_models
+from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend, Zone
 from moto.elbv2 import models as elbv2_models
 from moto.sts.responses import TokenResponse
 
@@ -69,9 +70,20 @@ def _method_names(response: object) -> list[str]:
     return method_names_from_class(response)
 
 
+def _know_region(region: str) -> None:
+    """A region newer than moto is given three zones."""
+    os.environ["MOTO_ALLOW_NONEXISTENT_REGION"] = "true"
+    if region not in RegionsAndZonesBackend.zones:
+        RegionsAndZonesBackend.zones[region] = [
+            Zone(f"{region}{letter}", region, f"{region}-az{number}")
+            for number, letter in enumerate("abc", 1)
+        ]
+
+
 def install(fleet: Fleet) -> None:
     """Put our classes in place, and start empty."""
     os.environ["MOTO_ACCOUNT_ID"] = fleet.account
+    _know_region(fleet.region)
     # moto looks through all 700 methods of a response class for each request: 1 ms.
     vars(core_responses)["method_names_from_class"] = _method_names
     instance_models.Instance = ServerInstance  # type: ignore[misc]

@@ -17,6 +17,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from triggerfish.errors import Refused, Unavailable
 from triggerfish.local.fleet.state import Undelivered
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ class SnsDoor:
         self._connection: http.client.HTTPConnection | None = None
         self._auth = SigV4Auth(Credentials("local", "local"), "sns", region)
 
-    def publish(self, message: Message) -> str | None:
-        """None when SNS took it, else why not."""
+    def publish(self, message: Message) -> None:
+        """Raises `Unavailable` when SNS can't answer, `Refused` when it doesn't take it."""
         body = urlencode(
             {
                 "Action": "Publish",
@@ -79,20 +80,19 @@ class SnsDoor:
         request.headers["Content-Type"] = "application/x-www-form-urlencoded; charset=utf-8"
         self._auth.add_auth(request)
         try:
-            return self._send(body, dict(request.headers.items()))
+            status, answer = self._send(body, dict(request.headers.items()))
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            return f"{type(error).__name__}: {error}"
+            raise Unavailable(f"{type(error).__name__}: {error}") from error
+        if status != 200:
+            raise Refused(f"HTTP {status}: {answer[:300].decode(errors='replace')}")
 
-    def _send(self, body: str, headers: dict[str, str]) -> str | None:
+    def _send(self, body: str, headers: dict[str, str]) -> tuple[int, bytes]:
         if self._connection is None:
             self._connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
         self._connection.request("POST", "/", body=body, headers=headers)
         response = self._connection.getresponse()
-        answer = response.read()
-        if response.status == 200:
-            return None
-        return f"HTTP {response.status}: {answer[:300].decode(errors='replace')}"
+        return response.status, response.read()
 
     def close(self) -> None:
         if self._connection is not None:
@@ -116,8 +116,9 @@ class Publisher:
         self._durable_version = durable_version
         self._delivered = delivered
         self._woken = threading.Event()
-        self._stopping = False
-        self._complained = False
+        self._stopped = threading.Event()
+        self._failures = 0
+        self._has_complained = False
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
 
     def start(self) -> None:
@@ -127,18 +128,23 @@ class Publisher:
         self._woken.set()
 
     def stop(self) -> None:
-        self._stopping = True
+        self._stopped.set()
         self._woken.set()
         self._thread.join(1)
         self._door.close()
 
     def _run(self) -> None:
-        while not self._stopping:
+        while not self._stopped.is_set():
             self._woken.clear()
             ready, wait_s = self._ready()
-            for undelivered in ready:
-                if not self._deliver(undelivered):
-                    break
+            try:
+                for undelivered in ready:
+                    if not self._stopped.is_set():
+                        self._deliver(undelivered)
+            except Unavailable as error:
+                self._complain(error)
+                self._stopped.wait(_backoff_s(self._failures))
+                self._failures += 1
             if not ready:
                 self._woken.wait(wait_s)
 
@@ -153,29 +159,32 @@ class Publisher:
         wait_s = min((one.not_before - now for one in settled), default=None)
         return ready, wait_s
 
-    def _deliver(self, undelivered: Undelivered) -> bool:
-        """False when it makes no sense to go on with the next."""
-        if self._stopping:
-            return False
-        problem = self._door.publish(undelivered.message)
+    def _deliver(self, undelivered: Undelivered) -> None:
         fleet = self._fleet
+        try:
+            self._door.publish(undelivered.message)
+        except Refused as error:
+            # The topic may not be there yet: the stack that makes it is deployed after the fleet.
+            self._complain(error)
+            with fleet.lock:
+                now = fleet.seconds()
+                undelivered.not_before = now + _backoff_s(undelivered.attempts)
+                undelivered.attempts += 1
+                if now - undelivered.created_at > GIVE_UP_AFTER_S:
+                    fleet.state.outbox.pop(undelivered.id, None)
+            return
+        self._failures = 0
+        self._has_complained = False
         with fleet.lock:
-            if problem is None:
-                fleet.state.published += 1
-                self._complained = False
-                fleet.state.outbox.pop(undelivered.id, None)
-                self._delivered()
-                return True
-            self._complain(problem)
-            now = fleet.seconds()
-            undelivered.attempts += 1
-            delay = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** min(undelivered.attempts - 1, 10))
-            undelivered.not_before = now + delay
-            if now - undelivered.created_at > GIVE_UP_AFTER_S:
-                fleet.state.outbox.pop(undelivered.id, None)
-        return False
+            fleet.state.published += 1
+            fleet.state.outbox.pop(undelivered.id, None)
+        self._delivered()
 
-    def _complain(self, problem: str) -> None:
-        if not self._complained:
-            self._complained = True
+    def _complain(self, problem: Exception) -> None:
+        if not self._has_complained:
+            self._has_complained = True
             sys.stderr.write(f"fleet: SNS did not take a message, trying again: {problem}\n")
+
+
+def _backoff_s(failures: int) -> float:
+    return min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(failures, 10))

@@ -5,11 +5,14 @@ Everything is found by name first, so calling it again, or after a restart, chan
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 import boto3
 from botocore.config import Config
+
+from triggerfish.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +30,10 @@ FIRST_LISTENER_PORT = 8001
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldGroup:
-    """An Auto Scaling group to be there. `zones` are letters; each has a subnet of 4,091 addresses.
+    """An Auto Scaling group to be there.
+
+    `zones` are letters, by default those of the region's first three zones (not a, b and c
+    everywhere); each has a subnet of 4,091 addresses.
 
     `hook` is the name of a launch hook; its SNS target is set by whoever knows the topic, with
     PutLifecycleHook.
@@ -37,7 +43,7 @@ class WorldGroup:
     minimum: int = 0
     maximum: int = 1000
     desired: int = 0
-    zones: tuple[str, ...] = ("a", "b", "c")
+    zones: tuple[str, ...] = ()
     target_group: bool = True
     hook: str | None = None
     hook_heartbeat_s: int = 300
@@ -91,8 +97,7 @@ def ensure_world(endpoint: str, region: str, groups: Sequence[WorldGroup]) -> Wo
 
 def _ensure(doors: _Doors, groups: Sequence[WorldGroup]) -> World:
     vpc = _vpc(doors.ec2)
-    letters = sorted({letter for group in groups for letter in group.zones} | {"a", "b", "c"})
-    subnets = _subnets(doors, vpc, letters)
+    subnets = _subnets(doors, vpc, _zones(doors, groups))
     template = _launch_template(doors.ec2)
     balancer = None
     if any(group.target_group for group in groups):
@@ -124,14 +129,23 @@ def _vpc(ec2: EC2Client) -> str:
     )["Vpc"]["VpcId"]
 
 
-def _subnets(doors: _Doors, vpc: str, letters: Sequence[str]) -> dict[str, str]:
+def _zones(doors: _Doors, groups: Sequence[WorldGroup]) -> list[str]:
+    """The region's first three zones, and those the groups name."""
+    found = doors.ec2.describe_availability_zones()["AvailabilityZones"]
+    known = sorted(zone["ZoneName"] for zone in found)
+    named = {f"{doors.region}{letter}" for group in groups for letter in group.zones}
+    if unknown := sorted(named - set(known)):
+        raise InputError(f"no such zone: {', '.join(unknown)}; wanted some of {', '.join(known)}")
+    return sorted({*known[:3], *named})
+
+
+def _subnets(doors: _Doors, vpc: str, zones: Sequence[str]) -> dict[str, str]:
     """A /20 for each zone: `a` has 10.0.0.0, `b` 10.0.16.0, and so on."""
     found = doors.ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"]
     subnets = {subnet["AvailabilityZone"]: subnet["SubnetId"] for subnet in found}
-    for letter in letters:
-        zone = f"{doors.region}{letter}"
+    for zone in zones:
         if zone not in subnets:
-            third = 16 * (ord(letter) - ord("a"))
+            third = 16 * (ord(zone[-1]) - ord("a"))
             subnets[zone] = doors.ec2.create_subnet(
                 VpcId=vpc, CidrBlock=f"10.0.{third}.0/20", AvailabilityZone=zone
             )["Subnet"]["SubnetId"]
@@ -159,8 +173,10 @@ def _load_balancer(elbv2: ElasticLoadBalancingv2Client, subnets: Sequence[str]) 
 
 def target_group_name(group: str) -> str:
     """At most 32 letters, digits and hyphens; neither the first nor the last is a hyphen."""
-    safe = "".join(letter if letter.isalnum() else "-" for letter in group)
-    return safe[:32].strip("-")
+    safe = "".join(letter if letter.isalnum() else "-" for letter in group).strip("-")
+    if safe == group and len(safe) <= 32:
+        return safe
+    return f"{safe[:23]}-{zlib.crc32(group.encode()):08x}"
 
 
 def _target_groups(
@@ -213,7 +229,8 @@ def _groups(
     existing = _group_arns(doors.autoscaling, groups)
     for group in groups:
         if group.name not in existing:
-            zones = [subnets[f"{doors.region}{letter}"] for letter in group.zones]
+            named = [f"{doors.region}{letter}" for letter in group.zones]
+            zones = [subnets[zone] for zone in named or list(subnets)[:3]]
             doors.autoscaling.create_auto_scaling_group(
                 AutoScalingGroupName=group.name,
                 LaunchTemplate={"LaunchTemplateId": template},

@@ -202,7 +202,7 @@ class Environment:
         self._highest_bytes = max(self._highest_bytes, memory)
         if memory > limit:
             self._kill_for("memory")
-        elif usage.tasks > PROCESSES and not self._host.isolation.counts_processes:
+        elif usage.tasks > PROCESSES:  # only where the kernel doesn't refuse the last one
             self.log(f"[sandbox] {usage.tasks} processes and threads; Lambda allows {PROCESSES}")
             self._kill_for("processes")
 

@@ -1,0 +1,62 @@
+"""`triggerfish status`: one screen, every trigger, and what is wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from triggerfish.cli.context import Context
+from triggerfish.triggers import TRIGGERS, room
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from triggerfish.runtime.aws import Clients
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(status)
+
+
+def status(ctx: typer.Context) -> None:
+    """Show all triggers on one screen, and what is wrong."""
+    from triggerfish.cli.stage import open_stage  # noqa: PLC0415  `--help` doesn't pay for it
+
+    context = Context.of(ctx)
+    stage = open_stage(context)
+    parts = {name: room(name, "commands").status(context, stage) for name in TRIGGERS}
+    dead = {name: _dead_letters(stage.clients, f"{stage.stack}-{name}-dead") for name in TRIGGERS}
+    if context.json:
+        context.print_data({"stack": stage.stack, "dead_letters": dead, **parts})
+        return
+    typer.echo(f"stack {stage.stack}")
+    for name, part in parts.items():
+        typer.echo(f"\n{name}: {dead[name]} dead letters")
+        for line in _lines(part):
+            typer.echo(f"  {line}")
+
+
+def _dead_letters(clients: Clients, queue: str) -> int:
+    from triggerfish.runtime.aws import calling  # noqa: PLC0415  as above
+
+    with calling("sqs:GetQueueAttributes", queue):
+        url = clients.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        found = clients.sqs.get_queue_attributes(
+            QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"]
+        )
+    return int(found["Attributes"]["ApproximateNumberOfMessages"])
+
+
+def _lines(part: Mapping[str, object]) -> Iterator[str]:
+    groups, notices = part.get("groups"), part.get("notices")
+    for group in groups if isinstance(groups, list) else []:
+        failed = group["failed"]
+        yield (
+            f"{group['group']}: {group['ready']} of {group['members']} ready,"
+            f" {group['on_the_way']} on the way, {len(failed)} failed"
+        )
+        for member in failed:
+            yield f"  {member['instance']} ({member['name'] or 'no name'}): {member['reason']}"
+    for notice in notices if isinstance(notices, list) else []:
+        yield f"notice {str(notice['at'])[:19]}  {notice['title']}"
