@@ -98,6 +98,12 @@ class Function:
     requirements: tuple[str, ...] = ()
     reserved_concurrency: int | None = None
     tmp_mb: int = 512
+    wakes_itself: bool = False
+    """It sends messages to its own queue on purpose: Lambda's loop detection must let it.
+
+    Lambda stops a chain of about 16 invocations through SQS otherwise.
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+    """
     vpc: Vpc | None = None
 
 

@@ -59,7 +59,9 @@ def test_a_gap_is_filled_before_the_end() -> None:
 def test_several_newcomers_fill_the_gaps_and_go_on_behind() -> None:
     slots = (held(1), held(3), held(5))
     machines = {f"i-{n}": make_machine(launched_ms=NOW_MS + n) for n in (1, 2, 3)}
-    numbers = given(newcomer("i-1"), newcomer("i-2"), newcomer("i-3"), slots=slots, machines=machines)
+    numbers = given(
+        newcomer("i-1"), newcomer("i-2"), newcomer("i-3"), slots=slots, machines=machines
+    )
     assert numbers == {"i-1": 2, "i-2": 4, "i-3": 6}
 
 
@@ -97,9 +99,7 @@ def test_number_and_holder_are_written_as_one() -> None:
     before, member = newcomer(zone="eu-west-1b")
     free = Slot(number=1, free_ms=NOW_MS - S, zone="eu-west-1a", version=4)
     (assign,) = plan_numbers(WEB, [(before, member)], {1: free}, make_seen({}))
-    after = make_member(
-        phase="numbered", zone="eu-west-1b", number=1, since_ms=NOW_MS, version=0
-    )
+    after = make_member(phase="numbered", zone="eu-west-1b", number=1, since_ms=NOW_MS, version=0)
     assert assign == Assign(
         Change(None, after, "number 1 was the lowest free"),
         free,
@@ -208,7 +208,19 @@ def test_a_lost_assignment_is_rebuilt_although_a_lower_number_is_free_by_now() -
 
 @pytest.mark.parametrize(
     "text",
-    ["", "web", "web/", "web/0", "web/-3", "web/3.0", "web/٣", "web/123456", "api/3", "3", "web/3/4"],
+    [
+        "",
+        "web",
+        "web/",
+        "web/0",
+        "web/-3",
+        "web/3.0",
+        "web/٣",
+        "web/123456",
+        "api/3",
+        "3",
+        "web/3/4",
+    ],
 )
 def test_a_tag_that_is_not_a_number_of_this_group_counts_for_nothing(text: str) -> None:
     """Whoever may tag instances writes it."""

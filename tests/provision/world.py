@@ -11,6 +11,7 @@ from collections import Counter
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from triggerfish.durations import Duration
@@ -130,7 +131,10 @@ class World:
         self.overlap_at: int | None = None
         self.arriving: list[tuple[float, str, dict[str, str]]] = []
         self.terminating_s = 1.0
+        self.heals = True
         self.runs = 0
+        self.lock = Lock()
+        """Around what several threads of one run change: the counters and Jenkins."""
 
     def saved(self) -> tuple[object, dict[str, str]]:
         return deepcopy(self.table._partitions), dict(self.records)
@@ -145,20 +149,29 @@ class World:
         """A moment at which the run may be killed: before and after each of its calls."""
         if self.killed:
             raise Killed
-        if self.overlap_at is not None:
+        if self._overlaps():
+            self._overlap()
+        with self.lock:
+            if self.kill_at is not None:
+                self.kill_at -= 1
+                self.killed |= self.kill_at < 0
+        if self.killed:
+            raise Killed
+
+    def _overlaps(self) -> bool:
+        with self.lock:
+            if self.overlap_at is None:
+                return False
             self.overlap_at -= 1
-            if self.overlap_at < 0:
-                self._overlap()
-        if self.kill_at is not None:
-            self.kill_at -= 1
-            if self.kill_at < 0:
-                self.killed = True
-                raise Killed
+            if self.overlap_at >= 0:
+                return False
+            self.overlap_at = None
+            return True
 
     def _overlap(self) -> None:
         """Another run, from its beginning to its end, while this one stands still."""
-        self.overlap_at = None
-        kill_at, self.kill_at = self.kill_at, None
+        with self.lock:
+            kill_at, self.kill_at = self.kill_at, None
         self.runs += 1
         self._reconcile(may_go_on=True)
         self.kill_at = kill_at
@@ -186,9 +199,9 @@ class World:
             self.jenkins.trigger(job, parameters)
 
     def _deliver_results(self) -> None:
-        """A server is healthy once its last job has succeeded."""
+        """A server is healthy once its last job has succeeded, unless nothing helps."""
         for build in self.jenkins.builds(self.group.jobs[-1]):
-            if build.result == "SUCCESS":
+            if build.result == "SUCCESS" and self.heals:
                 server = self.servers[dict(build.parameters)["INSTANCE_ID"]]
                 server.healthy = server.alive
 
@@ -432,7 +445,10 @@ class JenkinsSide:
 
     def look(self, jobs: Sequence[str], builds: Sequence[Build]) -> JenkinsView:
         self._reach()
-        core = self._world.jenkins
+        with self._world.lock:
+            return self._look(jobs, self._world.jenkins)
+
+    def _look(self, jobs: Sequence[str], core: Core) -> JenkinsView:
         queue = {
             dict(item.parameters)["REQUEST_ID"]: QueuedItem(item.id, "waiting")
             for item in core.queue.values()
@@ -454,29 +470,32 @@ class JenkinsSide:
 
     def trigger(self, job: str, parameters: Mapping[str, str]) -> int:
         self._reach()
-        if self._world.late_s:
-            self._world.arriving.append(
-                (self._world.now_s + self._world.late_s, job, dict(parameters))
-            )
-            self._world.late_s = 0.0
-            raise Unavailable("jenkins: read timed out")
-        try:
-            item = self._world.jenkins.trigger(job, parameters).item
-        except Rejected as error:
-            raise Refused(str(error)) from error
+        with self._world.lock:
+            if self._world.late_s:
+                self._world.arriving.append(
+                    (self._world.now_s + self._world.late_s, job, dict(parameters))
+                )
+                self._world.late_s = 0.0
+                raise Unavailable("jenkins: read timed out")
+            try:
+                item = self._world.jenkins.trigger(job, parameters).item
+            except Rejected as error:
+                raise Refused(str(error)) from error
         self._world.step()
-        if self._world.lose_answers:
-            self._world.lose_answers -= 1
-            raise Unavailable("jenkins: read timed out")
+        with self._world.lock:
+            if self._world.lose_answers:
+                self._world.lose_answers -= 1
+                raise Unavailable("jenkins: read timed out")
         return item.id
 
     def cancel(self, build: Build, *, queue_id: int | None, number: int | None) -> None:
         self._reach()
         core = self._world.jenkins
-        if number is not None:
-            core.stop(build.job, number)
-        elif queue_id is not None:
-            core.cancel(queue_id)
+        with self._world.lock:
+            if number is not None:
+                core.stop(build.job, number)
+            elif queue_id is not None:
+                core.cancel(queue_id)
         self._world.step()
 
     def _reach(self) -> None:

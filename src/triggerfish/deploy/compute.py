@@ -101,6 +101,8 @@ def _function_properties(function: Function, settings: FunctionSettings) -> dict
         properties["Environment"] = {"Variables": variables}
     if function.reserved_concurrency is not None:
         properties["ReservedConcurrentExecutions"] = function.reserved_concurrency
+    if function.wakes_itself:
+        properties["RecursiveLoop"] = "Allow"
     if function.vpc:
         properties["VpcConfig"] = {
             "SubnetIds": list(function.vpc.subnets),

@@ -23,7 +23,7 @@ from triggerfish.local import emulator, environments
 from triggerfish.local.ports import HOST, choose_ports
 from triggerfish.local.process import Child
 from triggerfish.local.project import LocalProject, Running
-from triggerfish.local.provision import ProvisionWorld
+from triggerfish.local.provision import ACCOUNT, ProvisionWorld
 from triggerfish.local.sandbox.options import Options, to_arguments
 from triggerfish.runtime.aws import ANY_SERVICE, Clients, Credentials
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from triggerfish.config.model import Config
 
-ACCOUNT = "123456789012"
 STAGE = "local"
 CREDENTIALS = Credentials("test", "test")
 
@@ -152,8 +151,11 @@ class LocalCloud:
             child.wait_until_ready()
 
     def _child(self, name: str, command: list[str]) -> None:
+        environment = _environment()
+        if name == "sandbox":
+            environment |= self._world.secret_variables
         self.children[name] = Child(
-            name, command, log=self.project.logs / f"{name}.log", environment=_environment()
+            name, command, log=self.project.logs / f"{name}.log", environment=environment
         )
 
     def _emulator_command(self, port: int) -> list[str]:
@@ -182,6 +184,7 @@ class LocalCloud:
             aws_url=self.addresses["aws"],
             default_python=python.path,
             endpoints=endpoints,
+            secrets=tuple(self._world.secret_variables),
             port=port,
         )
         return [*_module("sandbox"), *to_arguments(options)]

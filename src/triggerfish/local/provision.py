@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotInTime
@@ -38,6 +39,7 @@ NOTIFICATIONS = (
     "autoscaling:EC2_INSTANCE_TERMINATE_ERROR",
 )
 PARAMETERS = ("REQUEST_ID", "INSTANCE_ID", "GROUP", "NUMBER", "NAME", "DOMAIN", "ADDRESS")
+ACCOUNT = "123456789012"
 PROBE_S = 1.5
 EXECUTORS = 64
 """A stand-in has many: it is there to show the trigger's speed, not Jenkins' own."""
@@ -52,13 +54,18 @@ class ProvisionWorld:
         self._servers = dict(settings_of(config).jenkins)
         self._stand_ins: dict[str, str] = {}
         """The token of each stand-in by the name of the Jenkins it stands in for."""
+        self.secret_variables: dict[str, str] = {}
+        """The variables that `env:` references name, with their values."""
 
     def stand_ins(self, *, probe: bool) -> dict[str, list[str]]:
         """The command line arguments of each stand-in that is needed, but for its port."""
         reachable = self._reachable() if probe else set()
-        for name in self._servers:
+        for name, server in self._servers.items():
+            token = self._variable(server.token, name, needed=name in reachable)
             if name not in reachable:
-                self._stand_ins[name] = secrets.token_hex(16)
+                self._stand_ins[name] = token or secrets.token_hex(16)
+            if server.token.scheme == "env":
+                self.secret_variables[server.token.name] = token or self._stand_ins[name]
         return {
             name: [
                 f"--state={self._state / 'jenkins' / name}",
@@ -69,6 +76,19 @@ class ProvisionWorld:
             ]
             for name, token in self._stand_ins.items()
         }
+
+    @staticmethod
+    def _variable(reference: SecretReference, name: str, *, needed: bool) -> str | None:
+        """The value of an `env:` reference. Refused where a real Jenkins needs one that's unset."""
+        if reference.scheme != "env":
+            return None
+        value = os.environ.get(reference.name)
+        if needed and not value:
+            raise Refused(
+                f"jenkins.{name}.token is {reference}, and the variable {reference.name} isn't set",
+                hint=f"export {reference.name}, or name another secret",
+            )
+        return value
 
     def _reachable(self) -> set[str]:
         """The Jenkins servers of the config that answer, so that the real ones are used."""
@@ -123,12 +143,25 @@ class ProvisionWorld:
                     TopicARN=topic,
                     NotificationTypes=list(NOTIFICATIONS),
                 )
+            if group.hook is not None:
+                self._connect_hook(clients, group, topic)
             if group.mode == "stateful":
                 self._fill(clients, group)
             with calling("sqs:SendMessage", f"wake-up of group {group.group}"):
                 clients.sqs.send_message(
                     QueueUrl=outputs["ProvisionQueue"], MessageBody=wake_message(group.group)
                 )
+
+    def _connect_hook(self, clients: Clients, group: ProvisionGroup, topic: str) -> None:
+        """Have the hook announce itself too: the notification comes only when it's over."""
+        with calling("autoscaling:PutLifecycleHook", f"group {group.group}"):
+            clients.autoscaling.put_lifecycle_hook(
+                AutoScalingGroupName=group.group,
+                LifecycleHookName=group.hook or "",
+                LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING",
+                NotificationTargetARN=topic,
+                RoleARN=f"arn:aws:iam::{ACCOUNT}:role/autoscaling-notifications",
+            )
 
     def _fill(self, clients: Clients, group: ProvisionGroup) -> None:
         with calling("autoscaling:SetDesiredCapacity", f"group {group.group}"):

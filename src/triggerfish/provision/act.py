@@ -150,12 +150,11 @@ class Actor:
         except Error as error:
             self._fault(error, [p.change for p in points] + [u.change for u in unpoints])
             return
-        self._save(
-            Transition(
-                change=_taken(p, left_alone[p.domain]) if p.domain in left_alone else p.change
-            )
-            for p in points
-        )
+        made = [p for p in points if p.domain not in left_alone]
+        self._save(Transition(change=point.change) for point in made)
+        for point in points:
+            if point.domain in left_alone:
+                self._fault(_not_taken(point, left_alone[point.domain]), [point.change])
         # A record that no longer holds our address isn't ours to remove: done either way.
         self._save(Transition(change=unpoint.change) for unpoint in unpoints)
 
@@ -279,11 +278,8 @@ def _instance(instruction: Instruction) -> str:
     return "" if isinstance(instruction, Remember) else instruction.change.after.instance
 
 
-def _taken(point: Point, holds: str | None) -> Change:
-    before = point.change.before
-    reason = f"{point.domain} holds {holds or 'no record'}, which isn't ours: not taken"
-    assert before is not None  # noqa: S101 - a member has a number, so it was written before
-    return Change(before, replace(before, reason=reason), reason)
+def _not_taken(point: Point, holds: str | None) -> Refused:
+    return Refused(f"{point.domain} holds {holds or 'no record'}, which isn't ours: not taken")
 
 
 def _log_transitions(transitions: Sequence[Transition], written: Written) -> None:

@@ -112,13 +112,13 @@ class ProvisionGroup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     timeout: Annotated[
         Duration,
         Meta(
-            description="How long one attempt may take.",
+            description="How long a member may take from launch to service, retries included.",
             extra={"least": Duration(60), "most": Duration(48 * 3600)},
         ),
     ] = field(default_factory=lambda: Duration(30 * 60))
     attempts: Annotated[
         Annotated[int, Meta(ge=1, le=10)],
-        Meta(description="How often a member is tried before it has failed."),
+        Meta(description="How often each job is tried before the member has failed."),
     ] = 2
     on_failure: Annotated[
         Literal["keep", "abandon", "terminate"],

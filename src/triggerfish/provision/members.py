@@ -77,6 +77,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pooled: bool = False
     reprovision: bool = False
     hook_done: bool = False
+    kept: bool = False
     beat_ms: int = 0
     absent_ms: int = 0
     told: bool = False

@@ -52,7 +52,7 @@ def plan_numbers(
     """
     ordered = sorted(newcomers, key=lambda pair: _launch_order(pair[1], seen.machines))
     free = list(islice(free_numbers(group, slots, seen.now_ms), len(ordered) + _spare(group)))
-    chosen = _choose(group, [member for _, member in ordered], free, slots, seen.machines)
+    chosen = _choose(group, [member for _, member in ordered], free, slots, seen)
     return [
         _assign(group, before, member, number, slots.get(number), seen.now_ms)
         if (number := chosen.get(member.instance)) is not None
@@ -75,32 +75,27 @@ def _choose(
     members: Sequence[Member],
     free: list[int],
     slots: Mapping[int, Slot],
-    machines: Mapping[str, Machine],
+    seen: Observation,
 ) -> dict[str, int]:
-    """Give each member a number of `free`: its tag's, else its zone's, else the lowest."""
+    """Give each member a number: its tag's, else its zone's, else the lowest of `free`."""
     chosen: dict[str, int] = {}
-    remaining = dict.fromkeys(free)
+    taken: set[int] = set()
     for member in members:
-        number = _tagged_number(group, machines.get(member.instance))
-        if number is not None and is_free_number(group, number, slots, remaining):
-            remaining.pop(number, None)
+        number = _tagged_number(group, seen.machines.get(member.instance))
+        # A copied tag: the first to bring it has the number, the others get one as newcomers do.
+        if number and number not in taken and is_free(slots.get(number), seen.now_ms):
             chosen[member.instance] = number
-    for member in members:
-        if member.instance in chosen or not remaining:
-            continue
-        number = _preferred(group, member, remaining, slots)
-        del remaining[number]
-        chosen[member.instance] = number
+            taken.add(number)
+    remaining = dict.fromkeys(number for number in free if number not in taken)
+    for choose in (_in_its_zone, _lowest):
+        for member in members:
+            if member.instance in chosen:
+                continue
+            number = choose(group, member, remaining, slots)
+            if number is not None:
+                del remaining[number]
+                chosen[member.instance] = number
     return chosen
-
-
-def is_free_number(
-    group: ProvisionGroup, number: int, slots: Mapping[int, Slot], remaining: Mapping[int, None]
-) -> bool:
-    """Whether a tag's number may be taken: listed as free, or beyond all slots ever given."""
-    if number in remaining:
-        return True
-    return group.mode == "elastic" and number not in slots
 
 
 def _tagged_number(group: ProvisionGroup, machine: Machine | None) -> int | None:
@@ -109,21 +104,32 @@ def _tagged_number(group: ProvisionGroup, machine: Machine | None) -> int | None
     # A tag can be written by anyone: only a plain number of this very group counts.
     if name != group.group or not number.isascii() or not number.isdecimal() or len(number) > 5:
         return None
+    if group.mode == "stateful" and int(number) > (group.size or 0):
+        return None
     return int(number) or None
 
 
-def _preferred(
+def _in_its_zone(
     group: ProvisionGroup,
     member: Member,
     remaining: Mapping[int, None],
     slots: Mapping[int, Slot],
-) -> int:
+) -> int | None:
     if group.mode == "stateful" and member.zone:
         for number in remaining:
             slot = slots.get(number)
             if slot is not None and slot.zone == member.zone:
                 return number
-    return next(iter(remaining))
+    return None
+
+
+def _lowest(
+    _group: ProvisionGroup,
+    _member: Member,
+    remaining: Mapping[int, None],
+    _slots: Mapping[int, Slot],
+) -> int | None:
+    return next(iter(remaining), None)
 
 
 def _assign(

@@ -56,6 +56,9 @@ SETTLE_MEMBERS = 20
 SETTLE_MS = 5_000
 """A burst of this many names waits this long, while its group still launches, for one DNS batch."""
 
+UNANNOUNCED = "unannounced"
+"""The activity of a return from standby that was seen before its event came."""
+
 
 def plan_group(group: ProvisionGroup, state: GroupState, seen: Observation) -> Plan:
     """Decide what to do for one group now, and when to look again."""
@@ -191,7 +194,8 @@ class _Planner:
             self.add(Save(Change(member, back, "the group lists it as alive")))
         elif not self._note_lifecycle(member, listed):
             if member.number is None and member.phase == "seen":
-                newcomers.append((member, member))
+                if not self._beat(member, listed):
+                    newcomers.append((member, member))
             else:
                 self._advance(member, listed, machine)
 
@@ -204,18 +208,22 @@ class _Planner:
     def _note_lifecycle(self, member: Member, listed: Listed | None) -> bool:
         """Record a change of lifecycle that matters: standby, pool, root volume, detached."""
         kind = kind_of(listed)
-        activity = self.seen.returns.get(member.instance, member.return_activity)
-        returned = not kind and (
-            member.lifecycle == "standby" or activity != member.return_activity
-        )
+        activity = self.seen.returns.get(member.instance)
+        news = activity not in {None, member.return_activity}
+        returned = not kind and (member.lifecycle == "standby" or news)
         if kind == member.lifecycle and not member.absent_ms and not returned:
             return False
         after = replace(member, lifecycle=kind, absent_ms=0, pooled=member.pooled or kind == "pool")
+        if kind != member.lifecycle and "pool" in {kind, member.lifecycle}:
+            after = replace(after, hook_done=False)  # the launch hook holds it once more
+        if not kind and member.lifecycle in {"pool", "standby"}:
+            after = replace(after, started_ms=self.seen.now_ms)
         if returned:
+            counted = member.lifecycle != "standby" and member.return_activity == UNANNOUNCED
             after = replace(
                 after,
-                standby_returns=member.standby_returns + 1,
-                return_activity=activity,
+                standby_returns=member.standby_returns + (0 if counted else 1),
+                return_activity=activity or UNANNOUNCED,
             )
             cause = "back from standby: what was provisioned stays so"
             return self.add(Save(Change(member, after, cause)))
@@ -230,11 +238,12 @@ class _Planner:
         after = replace(
             noted,
             generation=member.generation + 1,
-            phase="numbered",
+            phase="seen" if member.number is None else "numbered",
             since_ms=self.seen.now_ms,
             started_ms=self.seen.now_ms,
             reason="",
             hook_done=False,
+            kept=False,
             told=False,
         )
         source = "the warm pool" if member.lifecycle == "pool" else "a root-volume replacement"
@@ -245,7 +254,11 @@ class _Planner:
         return Assign(change, slot, replace(slot, generation=after.generation))
 
     def _advance(self, member: Member, listed: Listed | None, machine: Machine | None) -> None:
-        if member.phase in IN_PROGRESS:
+        if self.group.hook and not member.hook_done and _enters_pool(listed):
+            # The launch hook holds it on its way into the pool too, where nothing is provisioned.
+            cause = f"hook {self.group.hook}: CONTINUE into the warm pool"
+            self.add(Complete(Change(member, replace(member, hook_done=True), cause), "CONTINUE"))
+        elif member.phase in IN_PROGRESS:
             self._progress(member, listed, machine)
         elif member.phase == "failed":
             self._after_failure(member, listed)
@@ -389,7 +402,7 @@ class _Planner:
         elif member.active_build is not None:
             if not self.add(plan_cancel(member, self.seen)):
                 self.wake(10)
-        elif not member.hook_done and self.group.on_failure != "keep":
+        elif not (member.hook_done or member.kept) and self.group.on_failure != "keep":
             self._give_up(member, listed)
         else:
             self._beat(member, listed)
@@ -399,8 +412,8 @@ class _Planner:
         after = replace(member, hook_done=True)
         if self.memory.failures >= self.group.attempts:
             why = f"kept: {self.memory.failures} members before it failed in a row"
-            reason = f"{member.reason}; {why}"
-            self.add(self._tell(Change(member, replace(after, reason=reason), why), "was kept"))
+            after = replace(member, kept=True, reason=f"{member.reason}; {why}")
+            self.add(self._tell(Change(member, after, why), "was kept"))
             return
         waits = listed is not None and listed.lifecycle == "Pending:Wait"
         if self.group.on_failure == "abandon" and self.group.hook and waits:
@@ -461,6 +474,10 @@ class _Planner:
         """Look often at first, then less: a build that took a minute may take another ten."""
         waited_s = (self.seen.now_ms - since_ms) // 1000
         self.wake(min(max(waited_s // 10, 1), 15))
+
+
+def _enters_pool(listed: Listed | None) -> bool:
+    return listed is not None and listed.lifecycle == "Warmed:Pending:Wait"
 
 
 def _phase_again(member: Member, group: ProvisionGroup) -> Phase:

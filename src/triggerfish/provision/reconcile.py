@@ -86,15 +86,17 @@ def _pass(  # noqa: PLR0913, PLR0917 - the parts of one run
     state = store.read()
     seen = observe(group, state, ports, run, returns)
     actor = Actor(group, ports, store, state, lease.keep)
+    wake_s: int | None = None
     for _ in range(ROUNDS):
         plan = plan_group(group, state, seen)
         if not plan.instructions:
-            return plan.wake_s
+            return _sooner(plan.wake_s, wake_s)
         outcome = actor.carry_out(plan)
+        wake_s = _sooner(wake_s, outcome.wake_s)
         if outcome.jenkins_fault is not None:
             seen = replace(seen, jenkins=None, jenkins_fault=outcome.jenkins_fault)
         if not outcome.progress:
-            return _sooner(plan.wake_s, outcome.wake_s)
+            return _sooner(plan.wake_s, wake_s)
         if not may_go_on():
             return 0
     return 1

@@ -95,7 +95,10 @@ class Route53Records:
         return None
 
     def _record(self, zone_id: str, domain: str) -> ResourceRecordSetOutputTypeDef | None:
-        """The A record of exactly this name; the API lists from a name on, so check what came."""
+        """The record of exactly this name that an A record can't stand beside, or is.
+
+        The API lists from a name on, so check what came.
+        """
         with calling("route53:ListResourceRecordSets", f"{domain} in zone {zone_id}"):
             answer = self._client.list_resource_record_sets(
                 HostedZoneId=zone_id,
@@ -104,7 +107,10 @@ class Route53Records:
                 MaxItems="1",
             )
         for record in answer["ResourceRecordSets"]:
-            if record["Type"] == "A" and record["Name"].rstrip(".").lower() == domain.lower():
+            if (
+                record["Type"] in {"A", "CNAME"}
+                and record["Name"].rstrip(".").lower() == domain.lower()
+            ):
                 return record
         return None
 

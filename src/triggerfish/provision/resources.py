@@ -39,11 +39,18 @@ MEMORY_MB = 256
 TIMEOUT_S = 60
 
 
+class FunctionPart(Protocol):
+    @property
+    def memory(self) -> int | None: ...
+
+
 class ConfigPart(Protocol):
     """The part of the config that this trigger reads."""
 
     @property
     def name(self) -> str: ...
+    @property
+    def functions(self) -> FunctionPart: ...
     @property
     def jenkins(self) -> Mapping[str, Jenkins]: ...
     @property
@@ -91,7 +98,7 @@ def _function(config: ConfigPart, stack: str, stage: str) -> Function:
         name=f"{stack}-provision",
         handler="triggerfish.provision.handler.handler",
         description="Numbers, names, provisions and watches the members of Auto Scaling groups.",
-        memory_mb=MEMORY_MB,
+        memory_mb=config.functions.memory or MEMORY_MB,
         timeout_s=TIMEOUT_S,
         calls=_calls(config),
         sources=(
@@ -112,6 +119,7 @@ def _function(config: ConfigPart, stack: str, stage: str) -> Function:
             ("TRIGGERFISH_DEAD_LETTER_QUEUE_URL", "${ProvisionDeadLetterQueue}"),
             ("TRIGGERFISH_PARAMETERS", _parameters_variable(config)),
         ),
+        wakes_itself=True,
         vpc=_vpc(config),
     )
 

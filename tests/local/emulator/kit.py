@@ -144,6 +144,7 @@ class Emulator:
     url: str = ""
     ready_s: float = 0.0
     process: subprocess.Popen[bytes] = field(init=False)
+    _clients: dict[str, Any] = field(default_factory=dict)
 
     def start(self, *more: str) -> Emulator:
         started = time.perf_counter()
@@ -166,6 +167,7 @@ class Emulator:
         told = json.loads(line)
         assert told["ready"] is True
         self.url = told["url"]
+        self._clients.clear()
         self.port = int(self.url.rpartition(":")[2])
         return self
 
@@ -173,6 +175,13 @@ class Emulator:
         return (self.state.parent / f"{self.state.name}.log").read_text(encoding="utf-8")
 
     def client(self, service: str, **changes: Any) -> Any:
+        """Kept, as making one costs more than most calls."""
+        key = f"{self.url} {service} {changes}"
+        if key not in self._clients:
+            self._clients[key] = self._make_client(service, **changes)
+        return self._clients[key]
+
+    def _make_client(self, service: str, **changes: Any) -> Any:
         session = botocore.session.get_session()
         settings = {"retries": {"max_attempts": 0}, "max_pool_connections": 50, **changes}
         return session.create_client(

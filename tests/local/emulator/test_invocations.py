@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import statistics
@@ -59,11 +60,40 @@ def test_the_sandbox_is_told_what_it_needs(
         "X-Amzn-Lambda-Function-Version",
         "X-Amzn-Lambda-Request-Id",
     }
+    assert told["X-Amz-Invocation-Type"] == "RequestResponse"
     arn = f"arn:aws:lambda:eu-west-1:123456789012:function:{function}"
     assert told["X-Amzn-Lambda-Function-Arn"] == arn
     assert told["X-Amzn-Lambda-Function-Version"] == "$LATEST"
     deadline_s = int(told["X-Amzn-Lambda-Deadline-Ms"]) / 1000
     assert deadline_s == pytest.approx(seen.at + 5, abs=1)
+
+
+def test_the_end_of_the_log_and_the_clients_context_pass(
+    emulator: Emulator, sandbox: Sandbox, function: str
+) -> None:
+    tail = base64.b64encode(b"START\nhello\n").decode()
+    sandbox.answer(function, Answer(headers=(("X-Amz-Log-Result", tail),)))
+    context = base64.b64encode(b'{"custom": {}}').decode()
+    answer = invoke(emulator, function, LogType="Tail", ClientContext=context)
+    assert answer["LogResult"] == tail
+    (seen,) = sandbox.of(function)
+    assert seen.headers["X-Amz-Log-Type"] == "Tail"
+    assert seen.headers["X-Amz-Client-Context"] == context
+
+
+def test_what_the_sandbox_refuses_is_lambdas_answer(
+    emulator: Emulator, sandbox: Sandbox, function: str
+) -> None:
+    refused = Answer(
+        status=400,
+        body=b'{"Type": "User", "message": "the environment is too large"}',
+        headers=(("X-Amzn-ErrorType", "InvalidParameterValueException"),),
+    )
+    sandbox.answer(function, refused)
+    client = emulator.client("lambda")
+    with pytest.raises(client.exceptions.InvalidParameterValueException) as caught:
+        client.invoke(FunctionName=function, Payload=b"{}")
+    assert caught.value.response["Error"]["Message"] == "the environment is too large"
 
 
 def test_a_functions_error_passes_unwrapped(
@@ -119,7 +149,10 @@ def test_an_absent_sandbox_is_lambdas_fault(tmp_path: Any) -> None:
             (
                 413,
                 "RequestEntityTooLargeException",
-                "Request must be smaller than 1048576 bytes for the InvokeFunction operation",
+                (
+                    "1048578 byte payload is too large for the Event invocation type "
+                    "(limit 1048576 bytes)"
+                ),
             ),
         ),
         (
@@ -164,7 +197,8 @@ def test_an_asynchronous_failure_is_tried_three_times_then_sent_on(
     invoke(emulator, function, b'{"n": 1}', InvocationType="Event")
     seen = sandbox.wait(function, 3)
     assert [each.kind for each in seen] == ["Event", "Event", "Event"]
-    assert [round(b.at - a.at) for a, b in pairwise(seen)] == [1, 2]
+    first, second = (b.at - a.at for a, b in pairwise(seen))
+    assert 0.9 < first < 1.9 < second < 10
     (message,) = receive(emulator, f"{function}-failed")
     told = json.loads(message["Body"])
     assert told["requestPayload"] == {"n": 1}
@@ -288,5 +322,5 @@ def test_connections_to_the_sandbox_stay_open(
         client.invoke(FunctionName=function, Payload=b"{}")["Payload"].read()
         took.append(time.perf_counter() - started)
     assert sandbox.connections - before <= 2
-    assert statistics.median(took) < 0.020
+    assert statistics.median(took) < 0.050
     print(f"invoke: median {statistics.median(took) * 1000:.2f} ms")  # noqa: T201 shown with -s

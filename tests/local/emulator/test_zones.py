@@ -74,8 +74,8 @@ def test_deleting_other_values_is_refused(zone: Zone) -> None:
     assert zone.refused(("DELETE", record(address="192.0.2.9"))) == (
         "InvalidChangeBatch",
         (
-            "[Tried to delete resource record set [name='web-1.internal.example.com.', type='A'] but "
-            "the values provided do not match the current values]"
+            "[Tried to delete resource record set [name='web-1.internal.example.com.', type='A'] "
+            "but the values provided do not match the current values]"
         ),
     )
 
@@ -84,8 +84,8 @@ def test_deleting_what_is_not_there_is_refused(zone: Zone) -> None:
     assert zone.refused(("DELETE", record())) == (
         "InvalidChangeBatch",
         (
-            "[Tried to delete resource record set [name='web-1.internal.example.com.', type='A'] but "
-            "it was not found]"
+            "[Tried to delete resource record set [name='web-1.internal.example.com.', type='A'] "
+            "but it was not found]"
         ),
     )
 
@@ -134,8 +134,8 @@ def test_an_address_that_is_none_is_refused(zone: Zone) -> None:
     assert zone.refused(("CREATE", record(address="192.0.2.256"))) == (
         "InvalidChangeBatch",
         (
-            "[Invalid Resource Record: 'FATAL problem: ARRDATAIllegalIPv4Address (Value is not a valid "
-            "IPv4 address) encountered with '192.0.2.256'']"
+            "[Invalid Resource Record: 'FATAL problem: ARRDATAIllegalIPv4Address (Value is not a "
+            "valid IPv4 address) encountered with '192.0.2.256'']"
         ),
     )
 

@@ -21,7 +21,7 @@ from .loop import OWNER
 from .sandbox import Sandbox, ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 logger = logging.getLogger("invocations")
 
@@ -35,7 +35,10 @@ ASYNC_BYTES = 1024 * 1024
 SERVICE_RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Between tries when Lambda itself fails or throttles; the last one repeats."""
 
-_kind: contextvars.ContextVar[str] = contextvars.ContextVar("kind", default="RequestResponse")
+TOLD = ("X-Amz-Invocation-Type", "X-Amz-Log-Type", "X-Amz-Client-Context")
+"""What the caller of Invoke says beyond the event, and the sandbox acts on."""
+
+_caller: contextvars.ContextVar[Mapping[str, str]] = contextvars.ContextVar("caller")
 
 
 def mend(sandbox: Sandbox, changed: Callable[..., None]) -> None:
@@ -139,10 +142,11 @@ def _mend_requests(lambda_svc: Any) -> None:
             refused = _refuse_payload(body, headers)
             if refused is not None:
                 return _error(lambda_svc, *refused)
+            _caller.set({name: headers[name.lower()] for name in TOLD if name.lower() in headers})
         try:
             answer: Answer = await handle(method, path, headers, body, query_params)
         except ServiceError as error:
-            return _error(lambda_svc, "ServiceException", str(error), 500)
+            return _error(lambda_svc, error.code, error.message, error.status)
         return answer
 
     lambda_svc.handle_request = handle_request
@@ -150,11 +154,18 @@ def _mend_requests(lambda_svc: Any) -> None:
 
 def _refuse_payload(body: bytes, headers: dict[str, str]) -> tuple[str, str, int] | None:
     kind = headers.get("x-amz-invocation-type", "RequestResponse")
-    limit = ASYNC_BYTES if kind == "Event" else SYNC_BYTES
-    if len(body) > limit:
-        operation = "InvokeFunction operation"
-        message = f"Request must be smaller than {limit} bytes for the {operation}"
-        return "RequestEntityTooLargeException", message, 413
+    size, too_large = len(body), "RequestEntityTooLargeException"
+    if kind == "Event" and size > ASYNC_BYTES:
+        message = (
+            f"{size} byte payload is too large for the Event invocation type (limit {ASYNC_BYTES} "
+            "bytes)"
+        )
+        return too_large, message, 413
+    if size > SYNC_BYTES:
+        message = (
+            f"Request must be smaller than {SYNC_BYTES} bytes for the InvokeFunction operation"
+        )
+        return too_large, message, 413
     try:
         json.loads(body or b"{}")
     except ValueError as error:
@@ -181,9 +192,10 @@ class Invocations:
 
     def execute(self, func: Record, event: object, _url: str, request_id: str) -> Record:
         config = func.get("config") or func
-        payload = json.dumps(event, ensure_ascii=False).encode()
+        payload = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+        caller = {"X-Amz-Invocation-Type": "RequestResponse", **_caller.get({})}
         started = time.time()
-        result = self._sandbox.invoke(config, payload, request_id=request_id, kind=_kind.get())
+        result = self._sandbox.invoke(config, payload, request_id, caller)
         self._count(config.get("FunctionName", ""), result, (time.time() - started) * 1000)
         return result
 
@@ -197,7 +209,7 @@ class Invocations:
 
     def send(self, func: Record, event: object) -> None:
         context = contextvars.copy_context()
-        context.run(_kind.set, "Event")
+        context.run(_caller.set, {**_caller.get({}), "X-Amz-Invocation-Type": "Event"})
         threading.Thread(
             target=context.run, args=(self._deliver, func, event), daemon=True, name="async-invoke"
         ).start()

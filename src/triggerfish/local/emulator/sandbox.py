@@ -1,29 +1,42 @@
 """The way to the sandbox, which runs the functions: one POST an invocation, connections kept open.
 
 The sandbox's contract: 200 with the function's answer; 200 and `X-Amz-Function-Error` with the
-runtime's exact error; 429 when it has no environment free; 413 for a payload over Lambda's limit.
-Anything else, or no answer at all, is a failure of the service and not of the function.
+runtime's exact error; 429 when it has no environment free; with `X-Amz-Log-Type: Tail` the end of
+the log in `X-Amz-Log-Result`. Any other status, or no answer at all, is Lambda's failure and not
+the function's; its `X-Amzn-ErrorType` and `message` are what the caller of Lambda is told.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import json
 import select
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SECONDS_OVER_TIMEOUT = 60.0
 """The sandbox ends a function at its timeout, and its init at 10 s; the client outwaits it."""
 
 KEPT_OPEN = 64
 
+TOLD = ("X-Amz-Function-Error", "X-Amz-Log-Result", "X-Amzn-ErrorType")
+
 
 class ServiceError(Exception):
     """Lambda itself failed: the caller tries again, and no attempt of the function is counted."""
+
+    def __init__(self, message: str, code: str = "ServiceException", status: int = 500) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.status = status
 
 
 class Sandbox:
@@ -37,9 +50,12 @@ class Sandbox:
         self._lock = threading.Lock()
 
     def invoke(
-        self, config: dict[str, Any], payload: bytes, *, request_id: str, kind: str
+        self, config: dict[str, Any], payload: bytes, request_id: str, caller: Mapping[str, str]
     ) -> dict[str, Any]:
-        """MiniStack's result of an execution: `body`, and `error` or `throttle` where it failed."""
+        """MiniStack's result of an execution: `body`, and `error` or `throttle` where it failed.
+
+        `caller` has the headers by which who invoked the function asked for more.
+        """
         timeout = int(config.get("Timeout") or 3)
         headers = {
             "Content-Type": "application/json",
@@ -48,18 +64,20 @@ class Sandbox:
             "X-Amzn-Lambda-Function-Arn": config.get("FunctionArn", ""),
             "X-Amzn-Lambda-Request-Id": request_id,
             "X-Amzn-Lambda-Deadline-Ms": str(int((time.time() + timeout) * 1000)),
-            "X-Amz-Invocation-Type": kind,
+            **caller,
         }
-        status, function_error, body = self._post(payload, headers, timeout)
+        status, told, body = self._post(payload, headers, timeout)
         if status == 200:
-            return _function_result(body.decode(), function_error)
+            return _function_result(body.decode(), told)
+        reason = _object(body)
         if status == 429:
-            return _throttled(body)
-        raise ServiceError(f"the sandbox at {self.url} answered {status}: {body[:200]!r}")
+            return _throttled(reason)
+        message = str(reason.get("message") or f"the sandbox at {self.url} answered {status}")
+        raise ServiceError(message, told.get("X-Amzn-ErrorType", "ServiceException"), status)
 
     def _post(
         self, payload: bytes, headers: dict[str, str], timeout: int
-    ) -> tuple[int, str | None, bytes]:
+    ) -> tuple[int, Mapping[str, str], bytes]:
         connection = self._take()
         connection.timeout = timeout + SECONDS_OVER_TIMEOUT
         try:
@@ -67,7 +85,8 @@ class Sandbox:
                 connection.sock.settimeout(connection.timeout)
             connection.request("POST", self._path, payload, headers)
             response = connection.getresponse()
-            answer = response.status, response.headers.get("X-Amz-Function-Error"), response.read()
+            told = {name: response.headers[name] for name in TOLD if name in response.headers}
+            answer = response.status, told, response.read()
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise ServiceError(f"the sandbox at {self.url} does not answer: {error!r}") from error
@@ -102,26 +121,31 @@ def _open(connection: http.client.HTTPConnection) -> bool:
     return False
 
 
-def _function_result(text: str, function_error: str | None) -> dict[str, Any]:
+def _function_result(text: str, told: Mapping[str, str]) -> dict[str, Any]:
     """A string `body` passes to the caller as it is, byte for byte."""
-    if function_error is not None:
-        return {"body": text, "error": True, "function_error": function_error, "log": ""}
-    return {"body": text or None, "raw_payload": True, "log": ""}
+    log = base64.b64decode(told.get("X-Amz-Log-Result", "")).decode(errors="replace")
+    failed = told.get("X-Amz-Function-Error")
+    if failed is not None:
+        return {"body": text, "error": True, "function_error": failed, "log": log}
+    return {"body": text or None, "raw_payload": True, "log": log}
 
 
-def _throttled(body: bytes) -> dict[str, Any]:
-    try:
-        told = json.loads(body or b"{}")
-    except ValueError:
-        told = {}
-    told = told if isinstance(told, dict) else {}
+def _object(body: bytes) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        told = json.loads(body)
+        if isinstance(told, dict):
+            return told
+    return {}
+
+
+def _throttled(told: dict[str, Any]) -> dict[str, Any]:
     return {
         "throttle": True,
         "error": True,
         "log": "",
         "body": {
             "__type": "TooManyRequestsException",
-            "message": told.get("message") or told.get("Message") or "Rate Exceeded.",
+            "message": told.get("message") or "Rate Exceeded.",
             "Reason": told.get("Reason", "ConcurrentInvocationLimitExceeded"),
             "retryAfterSeconds": "1",
         },

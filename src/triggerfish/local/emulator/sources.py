@@ -36,6 +36,10 @@ Settings = dict[str, Any]
 RECEIVE_MAX = 10
 """Messages in one ReceiveMessage, whatever the batch size."""
 
+INVOCATION_BYTES = 6 * 1024 * 1024
+BYTES_AROUND_BODY = 2048
+"""Room for a record's other fields and for the quoting of its body."""
+
 IDLE_S = 5.0
 
 
@@ -174,7 +178,8 @@ class Poller:
             left = held.since + window - time.time()
             if len(held.messages) < size and left > 0:
                 return min(left, _until_visible(queue))
-            batch, held.messages = held.messages, []
+            batch = fitting(held.messages)
+            held.messages = held.messages[len(batch) :]
             self._dispatch(mapping, held, function, queue, batch)
         return IDLE_S
 
@@ -286,6 +291,16 @@ def failures(mapping: Settings, body: object, sent: set[str]) -> set[str] | None
             return None
         failed.add(name)
     return failed
+
+
+def fitting(messages: list[Message]) -> list[Message]:
+    """As many of the first messages as one invocation can carry, and one at least."""
+    size = 0
+    for count, message in enumerate(messages):
+        size += len(message["body"].encode()) + BYTES_AROUND_BODY
+        if size > INVOCATION_BYTES and count:
+            return messages[:count]
+    return messages
 
 
 def _until_visible(queue: Settings) -> float:

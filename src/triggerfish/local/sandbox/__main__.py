@@ -10,6 +10,8 @@
     --endpoint SERVICE=URL   AWS_ENDPOINT_URL_<SERVICE> of functions, repeated;
                              `=URL` is AWS_ENDPOINT_URL
     --credentials K:S:T      access key, secret key and session token of functions (test:test:test)
+    --secret-variable NAME   a variable of our own environment that functions get too, repeated:
+                             its value stands in no command line
     --isolation MODE         best (the default), namespaces, user-namespaces or none
     --environments N         processes at most, 100; more are throttled
     --idle-seconds S         an environment unused for so long is ended, 300

@@ -5,7 +5,7 @@ Source: docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html, Novembe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ class Injected:
     endpoints: Mapping[str, str]
     """Service to URL, as botocore names services (`auto_scaling`); "" is every other service."""
     credentials: Credentials
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Variables that `env:NAME` references of the local stage name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,4 +81,10 @@ def function_environment(function: Function, place: Place, injected: Injected) -
         f"AWS_ENDPOINT_URL_{name.upper()}" if name else "AWS_ENDPOINT_URL": url
         for name, url in injected.endpoints.items()
     }
-    return {**overridable, **dict(function.environment), **fixed, **endpoints}
+    return {
+        **overridable,
+        **dict(function.environment),
+        **injected.secrets,
+        **fixed,
+        **endpoints,
+    }

@@ -30,6 +30,8 @@ class Options:
     endpoints: Mapping[str, str] = field(default_factory=dict)
     """Service to URL, put into every function's environment as AWS_ENDPOINT_URL_<SERVICE>."""
     credentials: Credentials = LOCAL_CREDENTIALS
+    secrets: Sequence[str] = ()
+    """Variables of the sandbox's own environment that functions are given too."""
     port: int = 0
     isolation: Wanted = "best"
     environments: int = 100
@@ -48,6 +50,7 @@ def to_arguments(options: Options) -> list[str]:
         *(f"--lambda-python={runtime}={path}" for runtime, path in options.pythons.items()),
         *(f"--endpoint={service}={url}" for service, url in options.endpoints.items()),
         f"--credentials={credentials}",
+        *(f"--secret-variable={name}" for name in options.secrets),
         f"--isolation={options.isolation}",
         f"--environments={options.environments}",
         f"--idle-seconds={options.idle_s}",
@@ -63,6 +66,7 @@ def from_arguments(arguments: Sequence[str]) -> Options:
     parser.add_argument("--lambda-python", action="append", required=True)
     parser.add_argument("--endpoint", action="append", default=[])
     parser.add_argument("--credentials", default="test:test:test")
+    parser.add_argument("--secret-variable", action="append", default=[])
     parser.add_argument("--isolation", choices=get_args(Wanted), default="best")
     parser.add_argument("--environments", type=int, default=100)
     parser.add_argument("--idle-seconds", type=float, default=300.0)
@@ -83,6 +87,7 @@ def from_arguments(arguments: Sequence[str]) -> Options:
         pythons={runtime: Path(path) for runtime, path in pythons.items()},
         endpoints=dict(each.split("=", 1) for each in given.endpoint),
         credentials=Credentials(access_key=keys[0], secret_key=keys[1], session_token=keys[2]),
+        secrets=tuple(given.secret_variable),
         port=given.port,
         isolation=given.isolation,
         environments=given.environments,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import threading
 import time
@@ -78,7 +79,11 @@ class Service:
         logs = LogWriter(LogFiles(options.state / "logs"), cloud)
         host = Host(
             isolation=self.isolation,
-            injected=Injected(endpoints=options.endpoints, credentials=options.credentials),
+            injected=Injected(
+                endpoints=options.endpoints,
+                credentials=options.credentials,
+                secrets={name: os.environ[name] for name in options.secrets if name in os.environ},
+            ),
             logs=logs,
             python=interpreter(options, _say),
         )

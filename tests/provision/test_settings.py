@@ -10,23 +10,23 @@ import pytest
 from tests.config.samples import GOOD, JENKINS, TOP, WEB
 from triggerfish.codec import decode, encode
 from triggerfish.config.load import parse
-from triggerfish.config.settings import provision_settings, provision_settings_json
 from triggerfish.durations import Duration
 from triggerfish.provision.config import ProvisionSettings
+from triggerfish.provision.resources import settings_of
 
 RICH = GOOD + 'timeout = "2h"\ntags = { member = "{group}-{number:02}" }\n'
 
 
 def test_settings_survive_the_journey() -> None:
     config = parse(RICH)
-    settings = decode(provision_settings_json(config), ProvisionSettings)
-    assert settings == provision_settings(config)
+    settings = decode(encode(settings_of(config)), ProvisionSettings)
+    assert settings == settings_of(config)
     assert settings.groups == config.provision
     assert settings.jenkins == config.jenkins
 
 
 def test_settings_are_written_as_the_user_wrote_them() -> None:
-    baked = json.loads(provision_settings_json(parse(TOP + JENKINS + WEB)))
+    baked = json.loads(encode(settings_of(parse(TOP + JENKINS + WEB))))
     assert baked == {
         "groups": [
             {
@@ -62,14 +62,14 @@ def test_settings_are_written_as_the_user_wrote_them() -> None:
 
 def test_jenkins_that_no_group_names_stays_at_home() -> None:
     unused = JENKINS.replace("[jenkins.main]", "[jenkins.other]")
-    settings = provision_settings(parse(TOP + JENKINS + unused + WEB))
+    settings = settings_of(parse(TOP + JENKINS + unused + WEB))
     assert list(settings.jenkins) == ["main"]
 
 
 def test_equal_settings_are_equal_bytes() -> None:
     other = JENKINS.replace('user = "triggerfish"\n', "") + 'user = "triggerfish"\n'
-    assert provision_settings_json(parse(TOP + JENKINS + WEB)) == provision_settings_json(
-        parse(TOP + other + WEB)
+    assert encode(settings_of(parse(TOP + JENKINS + WEB))) == encode(
+        settings_of(parse(TOP + other + WEB))
     )
 
 
