@@ -33,8 +33,14 @@ def make_jenkins(**changes: Any) -> Jenkins:
 
 
 @dataclass
+class Functions:
+    memory: int | None = None
+
+
+@dataclass
 class Config:
     name: str = "shop"
+    functions: Functions = field(default_factory=Functions)
     provision: tuple[ProvisionGroup, ...] = (make_group(),)
     jenkins: dict[str, Jenkins] = field(default_factory=lambda: {"main": make_jenkins()})
 
@@ -77,6 +83,16 @@ def test_the_function_is_woken_by_the_queue_and_every_minute() -> None:
     assert isinstance(schedule, ScheduleSource)
     assert (schedule.id, schedule.expression) == ("ProvisionSweep", "rate(1 minute)")
     assert json.loads(schedule.input)["schedule"] == "provision-sweep"
+
+
+def test_the_function_gets_the_configured_memory_or_what_it_needs() -> None:
+    assert function(Config()).memory_mb == 256
+    assert function(Config(functions=Functions(memory=512))).memory_mb == 512
+
+
+def test_the_function_wakes_itself_on_purpose() -> None:
+    """Lambda stops what looks like a loop between a function and its own queue."""
+    assert function(Config()).wakes_itself is True
 
 
 def test_a_message_is_hidden_for_six_times_as_long_as_the_function_may_take() -> None:

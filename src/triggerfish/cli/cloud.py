@@ -139,8 +139,10 @@ def event_line(told: Mapping[str, object]) -> str | None:
         case "member":
             number = told.get("number")
             who = f"{told.get('group')} {number if number is not None else '-'}"
-            what = f"{told.get('phase'):<9}  {told.get('cause')}"
-            return f"{time}  {who:<12} {told.get('instance')}  {what}"
+            phase = told.get("phase")
+            # The number says who it is; the instance is told once, where they meet.
+            instance = f" ({told.get('instance')})" if phase in {"seen", "numbered"} else ""
+            return f"{time}  {who:<10} {phase:<9}  {told.get('cause')}{instance}"
         case "notice":
             return f"{time}  NOTICE  {told.get('title')}"
         case message if told.get("level") in {"warning", "error"}:

@@ -56,11 +56,17 @@ def _json_character(character: str) -> str:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows under `columns` on stdout, folded to the terminal; None is an empty cell."""
+    """Print rows under `columns` on stdout, folded to the terminal.
+
+    None is an empty cell; a column of only those is left out.
+    """
     from rich import box  # noqa: PLC0415  as in `console`
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    filled = [any(row[at] not in (None, "") for row in rows) for at in range(len(columns))]
+    columns = [column for column, used in zip(columns, filled, strict=True) if used or not rows]
+    rows = [[cell for cell, used in zip(row, filled, strict=True) if used] for row in rows]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")

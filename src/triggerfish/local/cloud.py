@@ -20,6 +20,7 @@ from triggerfish.deploy import blueprints
 from triggerfish.deploy.deployment import Plan, deploy, plan
 from triggerfish.deploy.package import Target
 from triggerfish.local import emulator, environments
+from triggerfish.local.jenkins import TOKEN_VARIABLE
 from triggerfish.local.ports import HOST, choose_ports
 from triggerfish.local.process import Child
 from triggerfish.local.project import LocalProject, Running
@@ -140,22 +141,27 @@ class LocalCloud:
         ports = choose_ports(parts, self.project.state / "ports.json")
         self.addresses.update({part: f"http://{HOST}:{port}" for part, port in ports.items()})
         self._child("aws", self._emulator_command(ports["aws"]))
-        self._child("sandbox", self._sandbox_command(ports["sandbox"]))
+        self._child("sandbox", self._sandbox_command(ports["sandbox"]), world.secret_variables)
         self._child("fleet", self._fleet_command(ports["fleet"]))
         for name, command in stand_ins.items():
+            part = f"jenkins-{name}"
             self._child(
-                f"jenkins-{name}",
-                [*_module("jenkins"), *command, f"--port={ports[f'jenkins-{name}']}"],
+                part,
+                [*_module("jenkins"), *command, f"--port={ports[part]}"],
+                {TOKEN_VARIABLE: world.token_of(name)},
             )
         for child in self.children.values():
             child.wait_until_ready()
 
-    def _child(self, name: str, command: list[str]) -> None:
-        environment = _environment()
-        if name == "sandbox":
-            environment |= self._world.secret_variables
+    def _child(
+        self, name: str, command: list[str], secret_variables: Mapping[str, str] | None = None
+    ) -> None:
+        """Secrets go into a child's environment: everybody can read its command line."""
         self.children[name] = Child(
-            name, command, log=self.project.logs / f"{name}.log", environment=environment
+            name,
+            command,
+            log=self.project.logs / f"{name}.log",
+            environment={**_environment(), **(secret_variables or {})},
         )
 
     def _emulator_command(self, port: int) -> list[str]:

@@ -70,12 +70,15 @@ class ProvisionWorld:
             name: [
                 f"--state={self._state / 'jenkins' / name}",
                 f"--user={self._servers[name].user}",
-                f"--token={token}",
                 f"--executors={EXECUTORS}",
                 "--quiet-period=0",
             ]
-            for name, token in self._stand_ins.items()
+            for name in self._stand_ins
         }
+
+    def token_of(self, name: str) -> str:
+        """The API token of a stand-in."""
+        return self._stand_ins[name]
 
     @staticmethod
     def _variable(reference: SecretReference, name: str, *, needed: bool) -> str | None:

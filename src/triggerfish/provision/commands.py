@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,10 +46,11 @@ def members(
         if gone:
             found += store.gone()
     found = report.in_order(found)
+    now_ms = int(time.time() * 1000)
     context.show(
         [report.member_data(member) for member in found],
         columns=report.MEMBER_COLUMNS,
-        rows=[report.member_row(member) for member in found],
+        rows=[report.member_row(member, now_ms) for member in found],
     )
 
 
@@ -88,7 +90,6 @@ def release(
     """Free a number by hand, when no proof of its holder's death will ever come."""
     import getpass  # noqa: PLC0415  `--help` doesn't pay for it
     import socket  # noqa: PLC0415
-    import time  # noqa: PLC0415
 
     from triggerfish.provision import report  # noqa: PLC0415
     from triggerfish.provision.release import release as release_number  # noqa: PLC0415

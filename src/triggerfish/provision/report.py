@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from triggerfish.provision.members import Member
     from triggerfish.provision.store import HistoryEntry
 
-MEMBER_COLUMNS = ("GROUP", "NO", "INSTANCE", "NAME", "ADDRESS", "PHASE", "BUILD", "SINCE", "REASON")
+MEMBER_COLUMNS = ("GROUP", "NO", "INSTANCE", "NAME", "ADDRESS", "PHASE", "BUILD", "AGE", "REASON")
 
 
 def iso(milliseconds: int) -> str:
@@ -54,9 +54,19 @@ def member_data(member: Member) -> dict[str, object]:
     }
 
 
-def member_row(member: Member) -> tuple[object, ...]:
+def age(milliseconds: int) -> str:
+    """A length of time at a glance: `8s`, `5m`, `3h`, `12d`."""
+    seconds = max(milliseconds // 1000, 0)
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def member_row(member: Member, now_ms: int) -> tuple[object, ...]:
+    """One line of the table; `AGE` is how long the member has been in its phase."""
     latest = member.builds[-1] if member.builds else None
-    build = f"{latest.job} #{latest.number or '-'}" if latest else None
+    build = f"{latest.job.rpartition('/')[2]} #{latest.number or '-'}" if latest else None
     return (
         member.group,
         member.number,
@@ -65,7 +75,7 @@ def member_row(member: Member) -> tuple[object, ...]:
         member.address,
         member.phase,
         build,
-        clock_time(member.since_ms),
+        age(now_ms - member.since_ms),
         member.reason or None,
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from typing import TYPE_CHECKING, Protocol
 
 from triggerfish.blueprint import (
@@ -164,7 +165,10 @@ def _jenkins_id(name: str) -> str:
 def _camel(text: str) -> str:
     """Logical ids are letters and digits; digits stand for what else tells two names apart."""
     parts = re.split(r"[^A-Za-z0-9]+", text)
-    return "".join(part[:1].upper() + part[1:] for part in parts)
+    name = "".join(part[:1].upper() + part[1:] for part in parts)
+    if re.fullmatch(r"[a-z][a-z0-9]*(\.[a-z][a-z0-9]*)*", text):
+        return name
+    return f"{name}{zlib.crc32(text.encode())}"
 
 
 def _zone_parameters(config: ConfigPart) -> list[Parameter]:

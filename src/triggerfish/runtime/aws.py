@@ -215,6 +215,9 @@ _TRY_LATER_CLASSES = {
     "ResponseStreamingError",
 }
 
+_NO_CREDENTIALS_CLASSES = {"NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError"}
+_NO_CREDENTIALS_HINT = "log in to AWS (`aws sso login`), or set AWS_PROFILE or AWS_ACCESS_KEY_ID"
+
 
 def error_code(error: ClientError) -> str:
     """AWS's code (`ThrottlingException`); the HTTP status as text where there is none."""
@@ -240,7 +243,8 @@ def translate(error: ClientError | BotoCoreError, what: str) -> Error:
     if not isinstance(error, ClientError):
         names = {cls.__name__ for cls in type(error).__mro__}
         kind = Unavailable if names & _TRY_LATER_CLASSES else Refused
-        return kind(f"{what}: {type(error).__name__}: {error}")
+        hint = _NO_CREDENTIALS_HINT if names & _NO_CREDENTIALS_CLASSES else None
+        return kind(f"{what}: {type(error).__name__}: {error}", hint=hint)
     code, status = error_code(error), _status(error)
     kind = Unavailable if code in _TRY_LATER or status >= 500 or status == 429 else Refused
     return kind(f"{what}: {code}: {error_message(error)}")

@@ -217,7 +217,7 @@ class DynamoTable:
         request = self._query_request(pk, sk_prefix)
         items: list[Item] = []
         while True:
-            with calling("dynamodb:Query", f"{pk} {sk_prefix}"):
+            with calling("dynamodb:Query", f"{pk} {sk_prefix}".rstrip()):
                 answer = self._client.query(**request)
             items.extend(from_attributes(item) for item in answer["Items"])
             if not answer.get("LastEvaluatedKey"):

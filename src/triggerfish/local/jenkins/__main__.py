@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import time
 from pathlib import Path
 
 from triggerfish.local import child
+from triggerfish.local.jenkins import TOKEN_VARIABLE
 from triggerfish.local.jenkins.access import Access
 from triggerfish.local.jenkins.core import Core
 from triggerfish.local.jenkins.model import QUIET_PERIOD_S
@@ -32,7 +34,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--user")
-    parser.add_argument("--token", help="the user's API token; needs no crumb")
+    parser.add_argument(
+        "--token",
+        default=os.environ.get(TOKEN_VARIABLE),
+        help=f"the user's API token; needs no crumb; by default {TOKEN_VARIABLE} of the environment",
+    )
     parser.add_argument("--password", help="the user's password; needs a crumb")
     parser.add_argument("--executors", type=int, default=8)
     parser.add_argument("--quiet-period", type=float, default=QUIET_PERIOD_S)
