@@ -23,9 +23,7 @@ from triggerfish.local import cloud  # noqa: E402
 from triggerfish.local.project import LocalProject  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from triggerfish.local.process import Child
+    from collections.abc import Callable, Mapping
 
 parts: dict[str, float] = {}
 
@@ -41,22 +39,25 @@ def clocked(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def clock_ready(child: Child, name: str, began: float) -> None:
-    """When the child's first words can be read; they stay for whoever reads them."""
-    stdout = child._process.stdout  # noqa: SLF001 - looked at, not read
-
-    def wait() -> None:
-        select.select([stdout], [], [])
-        parts[f"child {name} ready"] = time.perf_counter() - began
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
 class ClockedChild(cloud.Child):
+    """Notes when the child's first words can be read, whoever is waited for meanwhile."""
+
     def __init__(self, name: str, *given: Any, **named: Any) -> None:
-        began = time.perf_counter()
+        self._began = time.perf_counter()
         super().__init__(name, *given, **named)
-        clock_ready(self, name, began)
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        select.select([self._process.stdout], [], [])
+        self._note()
+
+    def wait_until_ready(self, *given: float) -> Mapping[str, object]:
+        announced = super().wait_until_ready(*given)
+        self._note()
+        return announced
+
+    def _note(self) -> None:
+        parts.setdefault(f"child {self.name} ready", time.perf_counter() - self._began)
 
 
 def put_clocks() -> None:

@@ -330,7 +330,7 @@ def test_terminating_lets_the_group_launch_another(local: Local, scaling: AwsAut
     assert local.in_service() != [name]
 
 
-def test_an_action_on_a_jenkins_that_cannot_be_reached_is_tried_later(clients: Clients) -> None:
+def test_an_auto_scaling_that_cannot_be_reached_is_tried_later(clients: Clients) -> None:
     """Nobody listens at this address."""
     from botocore.config import Config  # noqa: PLC0415 - this client alone must not retry
     from botocore.session import Session  # noqa: PLC0415

@@ -98,25 +98,29 @@ class AwsAutoScaling:
     def beat(self, group: str, hook: str, instance: str) -> None:
         from botocore.exceptions import ClientError  # noqa: PLC0415 - after a client was made
 
+        call = "autoscaling:RecordLifecycleActionHeartbeat"
         try:
-            self._client.record_lifecycle_action_heartbeat(
-                AutoScalingGroupName=group, LifecycleHookName=hook, InstanceId=instance
-            )
+            with calling(call, f"instance {instance}", pass_client_errors=True):
+                self._client.record_lifecycle_action_heartbeat(
+                    AutoScalingGroupName=group, LifecycleHookName=hook, InstanceId=instance
+                )
         except ClientError as error:
-            _unless_over(error, "autoscaling:RecordLifecycleActionHeartbeat", instance)
+            _unless_over(error, call, instance)
 
     def complete(self, group: str, hook: str, instance: str, result: str) -> None:
         from botocore.exceptions import ClientError  # noqa: PLC0415 - after a client was made
 
+        call = "autoscaling:CompleteLifecycleAction"
         try:
-            self._client.complete_lifecycle_action(
-                AutoScalingGroupName=group,
-                LifecycleHookName=hook,
-                InstanceId=instance,
-                LifecycleActionResult=result,
-            )
+            with calling(call, f"instance {instance}", pass_client_errors=True):
+                self._client.complete_lifecycle_action(
+                    AutoScalingGroupName=group,
+                    LifecycleHookName=hook,
+                    InstanceId=instance,
+                    LifecycleActionResult=result,
+                )
         except ClientError as error:
-            _unless_over(error, "autoscaling:CompleteLifecycleAction", instance)
+            _unless_over(error, call, instance)
 
     def terminate(self, instance: str) -> None:
         with calling("autoscaling:TerminateInstanceInAutoScalingGroup", f"instance {instance}"):

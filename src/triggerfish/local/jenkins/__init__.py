@@ -7,5 +7,5 @@ Its jobs take an executor from start to end, as freestyle projects do, and their
 outlive a restart, as pipelines do: the two habits of Jenkins a caller has to be right about.
 """
 
-TOKEN_VARIABLE = "TRIGGERFISH_STAND_IN_TOKEN"
+TOKEN_VARIABLE = "TRIGGERFISH_STAND_IN_TOKEN"  # noqa: S105 - a name
 """Holds the user's API token for the child process: a command line can be read by everybody."""

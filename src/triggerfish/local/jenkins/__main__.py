@@ -37,7 +37,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--token",
         default=os.environ.get(TOKEN_VARIABLE),
-        help=f"the user's API token; needs no crumb; by default {TOKEN_VARIABLE} of the environment",
+        help=f"the user's API token; needs no crumb; by default from {TOKEN_VARIABLE}",
     )
     parser.add_argument("--password", help="the user's password; needs a crumb")
     parser.add_argument("--executors", type=int, default=8)
