@@ -37,11 +37,15 @@ imports: setup ## Check which part may import which
 
 .PHONY: unit
 unit: setup ## Run the tests that start no process
-	$(PYTEST) -n $(WORKERS) -m "not cloud"
+	$(PYTEST) -n $(WORKERS) -m "not cloud and not slow"
 
 .PHONY: cloud
 cloud: setup ## Run the tests that start the local cloud
-	$(PYTEST) -m cloud
+	$(PYTEST) -m "cloud and not slow"
+
+.PHONY: slow
+slow: setup ## Run the tests that take more than half a minute each
+	$(PYTEST) -m slow
 
 .PHONY: bench
 bench: setup ## Measure; each script prints its figure and the machine

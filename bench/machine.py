@@ -1,6 +1,6 @@
 """The machine a figure was measured on, and how samples are summed up.
 
-    python bench/machine.py
+python bench/machine.py
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ import os
 import platform
 import statistics
 import sys
+import tempfile
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 PACKAGES = ("triggerfish", "msgspec", "botocore", "moto", "urllib3")
 
@@ -31,6 +33,27 @@ def describe(*packages: str) -> str:
             f"load average {load}; python {' '.join(sys.argv)}",
         )
     )
+
+
+@contextmanager
+def bytecode() -> Iterator[None]:
+    """Let the processes that are measured keep their bytecode, as an installed program does.
+
+    Where `PYTHONDONTWRITEBYTECODE` forbids it they keep it in a folder that goes away afterwards;
+    the first run of each script fills it and isn't counted.
+    """
+    if not sys.dont_write_bytecode:
+        yield
+        return
+    before = dict(os.environ)
+    with tempfile.TemporaryDirectory(prefix="triggerfish-bench-") as folder:
+        del os.environ["PYTHONDONTWRITEBYTECODE"]
+        os.environ["PYTHONPYCACHEPREFIX"] = folder
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
 
 
 def line(what: str, samples: Sequence[float], unit: str, budget: float | None = None) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from triggerfish.blueprint import Function
 
-SAMPLE = Path(triggerfish.__file__).parent / "cli" / "sample.toml"
+SAMPLE = Path(triggerfish.__file__).parent / "config" / "sample.toml"
 BUDGET_BYTES = 1024 * 1024
 REPEATS = 5
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.local.emulator import kit
 from triggerfish.provision.members import Build, GroupState, Member, Memory, Slot
 from triggerfish.provision.observation import (
     GroupView,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 NOW_MS = 1_795_521_600_000
+""""Now" of every look at the world that is built here: noon, on a day in November 2026."""
 S = 1_000
 MINUTE = 60_000
 
@@ -33,6 +35,23 @@ def _logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[kit.Sandbox]:
+    made = kit.Sandbox()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def emulator(
+    sandbox: kit.Sandbox, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[kit.Emulator]:
+    """One for the whole run: a test names what it makes by itself."""
+    made = kit.Emulator(tmp_path_factory.mktemp("emulator"), sandbox.url).start()
+    yield made
+    made.stop()
 
 
 def make_member(instance: str = "i-1", **changes: Any) -> Member:

@@ -208,7 +208,7 @@ def test_a_zone_is_changed_no_faster_than_its_pace() -> None:
         def take(self, wanted: int, /) -> int:
             return 0
 
-    stage = Stage(*members(1), zone_pace=lambda zone: NotNow())
+    stage = Stage(*members(1), zone_pace=lambda _: NotNow())
     outcome = stage.carry_out(point(stage, ONE, "10.0.0.5"))
     assert stage.world.record_requests == 0
     assert (outcome.progress, outcome.wake_s) == (False, 3)
@@ -298,7 +298,7 @@ def test_a_jenkins_that_goes_away_is_not_asked_for_the_rest() -> None:
             raise Unavailable("POST jenkins: connection refused")
 
     world = World(WEB)
-    stage = Stage(*members(20, phase="named"), jenkins=lambda group: Away(world))
+    stage = Stage(*members(20, phase="named"), jenkins=lambda _: Away(world))
     outcome = stage.carry_out(*(trigger(stage, name) for name in list(stage.state.members)))
     assert outcome.jenkins_fault == "POST jenkins: connection refused"
     assert outcome.wake_s == 10
@@ -461,3 +461,28 @@ def test_one_that_can_not_be_done_now_holds_up_no_other() -> None:
 def test_nothing_to_do_is_no_progress() -> None:
     outcome = Stage().carry_out()
     assert (outcome.progress, outcome.wake_s, outcome.faults) == (False, None, [])
+
+
+def test_a_member_that_could_not_be_given_up_is_not_counted_in_any_round() -> None:
+    stage = Stage(*members(1), auto_scaling=Throttled(World(WEB)))
+    for _ in range(3):
+        stage.carry_out(
+            Terminate(stage.change(ONE, hook_done=True)),
+            Remember(stage.state.memory, Memory(failures=stage.state.memory.failures + 1)),
+        )
+    assert stage.store.read().memory == Memory()
+
+
+def test_those_that_were_given_up_count_although_another_was_not() -> None:
+    class Once(AutoScalingSide):
+        def terminate(self, instance: str) -> None:
+            if instance == ONE:
+                raise Unavailable("autoscaling:TerminateInstanceInAutoScalingGroup: Throttling")
+
+    stage = Stage(*members(2), auto_scaling=Once(World(WEB)))
+    stage.carry_out(
+        Terminate(stage.change(ONE, hook_done=True)),
+        Terminate(stage.change(TWO, hook_done=True)),
+        Remember(Memory(), Memory(failures=2)),
+    )
+    assert stage.store.read().memory.failures == 1

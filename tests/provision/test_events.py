@@ -89,7 +89,7 @@ def test_a_long_text_is_cut() -> None:
 
 def test_our_own_wake_up_is_read_back() -> None:
     assert parse_message(wake_message("web")) == GroupEvent(group="web", kind="wake")
-    odd = 'a "group" – with\neverything'
+    odd = 'a "group" - with\neverything'
     assert parse_message(wake_message(odd)).group == odd
 
 

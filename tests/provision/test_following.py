@@ -28,12 +28,11 @@ from triggerfish.provision.following import (
     with_build,
 )
 from triggerfish.provision.instructions import Cancel, Change, Save, Trigger
-from triggerfish.provision.members import Build
 from triggerfish.provision.observation import QueuedItem, SeenBuild
 from triggerfish.templates import Template
 
 if TYPE_CHECKING:
-    from triggerfish.provision.members import Member
+    from triggerfish.provision.members import Build, Member
 
 WEB = make_group()
 ID = "i-1.g1.infra/provision.a1"

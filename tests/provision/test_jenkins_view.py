@@ -62,7 +62,9 @@ class Standing:
 
     def job(self, name: str, **changes: Any) -> None:
         declared = (("REQUEST_ID", ""), ("NAME", ""))
-        self.core.put_job(Job(**{"name": name, "parameters": declared, "duration_s": 20, **changes}))
+        self.core.put_job(
+            Job(**{"name": name, "parameters": declared, "duration_s": 20, **changes})
+        )
 
     def ask(self, request_id: str = "r1", job: str = JOB) -> int:
         return self.door.trigger(job, {"REQUEST_ID": request_id})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -54,7 +55,7 @@ HOOKED = make_group(hook="provision", timeout=Duration(1800), attempts=2)
 SEARCH = make_group(mode="stateful", size=1, hook="provision", timeout=Duration(1800))
 WAITING = {"i-1": "Pending:Wait"}
 HOOK = HookView(heartbeat_timeout_s=300)
-LATE = {"started_ms": NOW_MS - 30 * MINUTE - 1}
+LATE: dict[str, Any] = {"started_ms": NOW_MS - 30 * MINUTE - 1}
 
 
 def decided(
@@ -232,6 +233,48 @@ def test_a_replacement_waits_without_saying_so_again() -> None:
     assert decided(DYING, make_waiting(), seen=overlap(), group=SEARCH) == Plan((), 5)
 
 
+@pytest.mark.parametrize("slots", [(), (Slot(number=1, version=3),)], ids=["lost", "rolled back"])
+def test_the_number_of_a_dying_server_is_known_by_its_tag_when_the_table_is_lost(
+    slots: tuple[Slot, ...],
+) -> None:
+    machines = {
+        "i-1": make_machine(),
+        "i-old": make_machine(tags={"triggerfish:member": "web/1"}),
+    }
+    seen = make_seen({"i-1": "Pending:Wait", "i-old": "Terminating"}, machines=machines)
+    save = only(decided(seen=seen, slots=slots, group=SEARCH))
+    assert isinstance(save, Save)
+    assert (save.change.after.number, save.change.after.reason) == (None, REASON)
+    machines["i-old"] = make_machine(state="terminated", tags={"triggerfish:member": "web/1"})
+    assert kinds(decided(seen=replace_machines(seen, machines), slots=slots, group=SEARCH)) == [
+        "Assign"
+    ]
+
+
+def replace_machines(seen: Observation, machines: dict[str, Machine]) -> Observation:
+    return dataclasses.replace(seen, machines=machines)
+
+
+def test_a_tag_takes_no_number_from_a_member_that_has_it() -> None:
+    machines = {
+        "i-1": make_machine(),
+        "i-2": make_machine(),
+        "i-old": make_machine(tags={"triggerfish:member": "web/1"}),
+    }
+    listed = {"i-1": "InService", "i-2": "InService", "i-old": "Terminating"}
+    plan = decided(make_ready(), seen=make_seen(listed, machines=machines))
+    (assign,) = plan.instructions
+    assert isinstance(assign, Assign)
+    assert (assign.change.after.instance, assign.change.after.number) == ("i-2", 2)
+
+
+def test_a_replacement_says_whom_it_waits_for_now() -> None:
+    member = make_waiting(reason="waits for a free number of 1..1: 1 is held by i-older")
+    assert only(decided(DYING, member, seen=overlap(), group=SEARCH)) == saved(
+        member, REASON, reason=REASON
+    )
+
+
 def test_once_the_old_one_is_gone_its_replacement_takes_number_and_name() -> None:
     seen = overlap("terminated", None)
     plan = decided(DYING, make_waiting(), seen=seen, group=SEARCH)
@@ -399,8 +442,10 @@ def test_a_failed_build_is_tried_again() -> None:
         (
             {"result": "REFUSED"},
             "trigger infra/provision: the job is disabled",
-            "Jenkins refused infra/provision, attempt 2 of 2: "
-            "trigger infra/provision: the job is disabled",
+            (
+                "Jenkins refused infra/provision, attempt 2 of 2: "
+                "trigger infra/provision: the job is disabled"
+            ),
         ),
     ],
     ids=["failed", "cancelled by somebody", "refused, in the words of Jenkins"],

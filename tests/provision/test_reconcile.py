@@ -476,8 +476,10 @@ def test_a_name_that_a_stranger_holds_is_not_taken_and_people_are_told() -> None
     (notice,) = world.notices
     assert notice.facts[-1] == (
         "Reason",
-        "not in service after 2m; last: web-01.internal.example.com holds 203.0.113.7, "
-        "which isn't ours: not taken",
+        (
+            "not in service after 2m; last: web-01.internal.example.com holds 203.0.113.7, "
+            "which isn't ours: not taken"
+        ),
     )
     assert world.builds_of_requests() == {}
     assert world.record_requests < 20

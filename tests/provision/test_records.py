@@ -57,7 +57,9 @@ class Zone:
         self.requests.clear()
 
     def held(self) -> dict[str, tuple[int, list[str]]]:
-        pages = self.client.get_paginator("list_resource_record_sets").paginate(HostedZoneId=self.id)
+        pages = self.client.get_paginator("list_resource_record_sets").paginate(
+            HostedZoneId=self.id
+        )
         return {
             each["Name"].rstrip("."): (
                 each["TTL"],
@@ -69,28 +71,14 @@ class Zone:
         }
 
 
-def point(domain: str = ONE, address: str = "192.0.2.4", previous: str | None = None) -> RecordChange:
+def point(
+    domain: str = ONE, address: str = "192.0.2.4", previous: str | None = None
+) -> RecordChange:
     return RecordChange(domain=domain, previous=previous, address=address)
 
 
 def unpoint(domain: str = ONE, previous: str = "192.0.2.4") -> RecordChange:
     return RecordChange(domain=domain, previous=previous, address=None)
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[kit.Sandbox]:
-    made = kit.Sandbox()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def emulator(
-    sandbox: kit.Sandbox, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Emulator]:
-    made = kit.Emulator(tmp_path_factory.mktemp("emulator"), sandbox.url).start()
-    yield made
-    made.stop()
 
 
 @pytest.fixture
@@ -335,9 +323,7 @@ def test_what_aws_refuses_is_said_in_its_words(
     records = Route53Records(route53, {ZONE: "Z123"})
     with pytest.raises(kind) as refused:
         records.change(ZONE, [point()], ttl_s=60)
-    assert str(refused.value) == (
-        f"route53:ChangeResourceRecordSets, zone Z123: {code}: words"
-    )
+    assert str(refused.value) == (f"route53:ChangeResourceRecordSets, zone Z123: {code}: words")
 
 
 def test_nothing_to_change_asks_for_nothing(route53: Any, scripted: Stubber) -> None:

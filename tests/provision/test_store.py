@@ -11,7 +11,7 @@ from triggerfish.local.fakes.clock import ManualClock
 from triggerfish.local.fakes.table import MemoryTable
 from triggerfish.notice import Notice
 from triggerfish.provision.instructions import Change
-from triggerfish.provision.members import GroupState, Memory, Slot
+from triggerfish.provision.members import GroupState, Memory, Slot, to_item
 from triggerfish.provision.store import (
     GroupStore,
     HistoryEntry,
@@ -86,7 +86,7 @@ def step(member: Member, cause: str = "because", **changes: Any) -> Transition:
 def test_what_is_written_is_read_back_whole(store: GroupStore) -> None:
     member = make_named(
         builds=(PROVISIONED, make_build(queue_id=17)),
-        reason="Blocked by ‘infra » provision’",
+        reason="Blocked by infra » provision",
         lifecycle="standby",
         pooled=True,
         hook_done=True,
@@ -190,6 +190,35 @@ def test_our_own_write_whose_answer_was_lost_is_no_conflict(count: int) -> None:
     store = GroupStore(AnswersLost(), "web", ManualClock())
     written = store.save([birth(f"i-{n}", n) for n in range(1, count + 1)])
     assert (len(written.members), written.overtaken) == (count, 0)
+
+
+def test_our_own_change_whose_answer_was_lost_is_no_conflict() -> None:
+    store = GroupStore(AnswersLost(), "web", ManualClock())
+    (member,) = store.save([birth()]).members
+    built = step(member, phase="building", builds=(make_build(queue_id=17),))
+    assert store.save([built]).overtaken == 0
+
+
+def test_another_change_that_came_between_is_a_conflict() -> None:
+    class Between(MemoryTable):
+        """Somebody else writes before our write, whose answer is then lost."""
+
+        def transact(self, writes: Sequence[Write]) -> None:
+            other = make_member(reason="by somebody else")
+            super().transact(
+                [Put({"pk": "group#web", "sk": "member#i-1", **to_item(other)}), *writes[1:]]
+            )
+            super().transact(writes)
+
+    assert GroupStore(Between(), "web", ManualClock()).save([birth()]) == Written(overtaken=1)
+
+
+def test_a_table_that_stays_contended_writes_nothing() -> None:
+    class Contended(MemoryTable):
+        def transact(self, writes: Sequence[Write]) -> None:
+            raise Conflict("the items stayed contended")
+
+    assert GroupStore(Contended(), "web", ManualClock()).save([birth()]) == Written(overtaken=1)
 
 
 def test_a_table_that_is_away_is_said() -> None:

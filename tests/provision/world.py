@@ -21,7 +21,6 @@ from triggerfish.local.fakes.table import MemoryTable
 from triggerfish.local.jenkins.core import Core
 from triggerfish.local.jenkins.model import Job, Rejected
 from triggerfish.provision.config import ProvisionGroup
-from triggerfish.provision.members import GroupState, Member
 from triggerfish.provision.observation import (
     GroupView,
     HookView,
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from triggerfish.notice import Notice
-    from triggerfish.provision.members import Build
+    from triggerfish.provision.members import Build, GroupState, Member
     from triggerfish.runtime.table import Item, Write
 
 ZONES = ("eu-west-1a", "eu-west-1b", "eu-west-1c")

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from triggerfish.cli.context import Context
+from triggerfish.cli.output import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import FrameType
 
     from triggerfish.local.cloud import LocalCloud
+    from triggerfish.local.follow import Follower
 
 LOOK_EVERY_S = 0.2
 
@@ -35,6 +37,7 @@ def up(
     """Run the local cloud with the stack deployed, and follow what happens. Ctrl-C stops it."""
     from triggerfish.errors import Refused  # noqa: PLC0415  `--help` doesn't pay for it
     from triggerfish.local.cloud import LocalCloud  # noqa: PLC0415
+    from triggerfish.local.follow import Follower  # noqa: PLC0415
     from triggerfish.local.project import LocalProject  # noqa: PLC0415
 
     context = Context.of(ctx)
@@ -47,9 +50,11 @@ def up(
     cloud = LocalCloud(
         project=LocalProject(context.project), config=context.config, say=context.say, fresh=fresh
     )
+    follower = Follower(cloud.function_logs)
+    follower.skip()
     with cloud:
         _say_where(context, cloud)
-        fallen = _follow(context, cloud, stop)
+        fallen = _follow(context, cloud, follower, stop)
         context.say("stopping")
     if fallen is not None:
         raise Refused(
@@ -70,7 +75,7 @@ def demo(ctx: typer.Context) -> None:
         context.print_data(shown.data)
         return
     for line in shown.lines:
-        typer.echo(line)
+        context.print_line(line)
 
 
 def mail(ctx: typer.Context) -> None:
@@ -97,7 +102,8 @@ def _stop_signals() -> threading.Event:
         raise KeyboardInterrupt
 
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup(1) wants no hang-up
+            signal.signal(number, interrupt)
     return stop
 
 
@@ -112,12 +118,10 @@ def _say_where(context: Context, cloud: LocalCloud) -> None:
     context.say("Ctrl-C stops everything")
 
 
-def _follow(context: Context, cloud: LocalCloud, stop: threading.Event) -> str | None:
+def _follow(
+    context: Context, cloud: LocalCloud, follower: Follower, stop: threading.Event
+) -> str | None:
     """Print what the functions do until Ctrl-C, or until a part of the local cloud falls."""
-    from triggerfish.local.follow import Follower  # noqa: PLC0415  `--help` doesn't pay for it
-
-    follower = Follower(cloud.function_logs)
-    follower.skip()
     try:
         while not stop.wait(LOOK_EVERY_S):
             for told in follower.read():
@@ -133,7 +137,7 @@ def _follow(context: Context, cloud: LocalCloud, stop: threading.Event) -> str |
 
 
 def event_line(told: Mapping[str, object]) -> str | None:
-    """A log line as `up` shows it; None for what only the log needs."""
+    """A log line as one line of `up`; None for what only the log needs."""
     time = str(told.get("time", ""))[11:19]
     match told.get("message"):
         case "member":
@@ -141,13 +145,13 @@ def event_line(told: Mapping[str, object]) -> str | None:
             who = f"{told.get('group')} {number if number is not None else '-'}"
             phase = told.get("phase")
             # The number says who it is; the instance is told once, where they meet.
-            instance = f" ({told.get('instance')})" if phase in {"seen", "numbered"} else ""
-            return f"{time}  {who:<10} {phase:<9}  {told.get('cause')}{instance}"
+            instance = f" ({told.get('instance')})" if phase in ("seen", "numbered") else ""
+            return plain(f"{time}  {who:<10} {phase!s:<9}  {told.get('cause')}{instance}")
         case "notice":
-            return f"{time}  NOTICE  {told.get('title')}"
-        case message if told.get("level") in {"warning", "error"}:
+            return plain(f"{time}  NOTICE  {told.get('title')}")
+        case message if told.get("level") in ("warning", "error"):
             reason = told.get("reason") or _error_message(told.get("error")) or ""
-            return f"{time}  {told.get('level')}: {message} {reason}".rstrip()
+            return plain(f"{time}  {told.get('level')}: {message} {reason}".rstrip())
         case _:
             return None
 

@@ -65,6 +65,11 @@ class Context:
         output.say(text)
 
     @staticmethod
+    def print_line(text: str) -> None:
+        """One line of words on stdout."""
+        output.print_line(text)
+
+    @staticmethod
     def print_data(data: object) -> None:
         """JSON on stdout, whatever `json` says."""
         output.print_data(data)

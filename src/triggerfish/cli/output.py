@@ -42,6 +42,11 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
+def print_line(text: str) -> None:
+    """Print one line of words on stdout."""
+    sys.stdout.write(plain(text) + "\n")
+
+
 def print_data(data: object) -> None:
     """Print `data` (dataclasses, msgspec structs, dates and plain values) as JSON on stdout."""
     plain_data = msgspec.to_builtins(data, enc_hook=to_text, str_keys=True)

@@ -10,6 +10,8 @@ from triggerfish.cli.app import new_app
 from triggerfish.cli.context import Context
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from triggerfish.cli.stage import OpenStage
 
 Group = Annotated[str, typer.Option("--group", help="The Auto Scaling group.", show_default=False)]
@@ -32,7 +34,9 @@ def launch(ctx: typer.Context, *, group: Group, count: Count = 1) -> None:
     from triggerfish.local.fleet import actions  # noqa: PLC0415  `--help` doesn't pay for it
 
     stage = _open(ctx, group)
-    _tell(ctx, actions.launch(stage.clients.autoscaling, group, count), "launched")
+    with _calling("launch", group):
+        launched = actions.launch(stage.clients.autoscaling, group, count)
+    _tell(ctx, launched, "launched")
 
 
 def terminate(
@@ -42,9 +46,10 @@ def terminate(
     from triggerfish.local.fleet import actions  # noqa: PLC0415  `--help` doesn't pay for it
 
     clients = _open(ctx, group).clients
-    killed = actions.terminate(
-        clients.ec2, clients.autoscaling, group, count, tuple(instance or ())
-    )
+    with _calling("terminate", group):
+        killed = actions.terminate(
+            clients.ec2, clients.autoscaling, group, count, tuple(instance or ())
+        )
     _tell(ctx, killed, "terminated")
 
 
@@ -53,7 +58,9 @@ def standby(ctx: typer.Context, *, group: Group, count: Count = 1) -> None:
     from triggerfish.local.fleet import actions  # noqa: PLC0415  `--help` doesn't pay for it
 
     stage = _open(ctx, group)
-    _tell(ctx, actions.standby(stage.clients.autoscaling, group, count), "went to standby and back")
+    with _calling("standby", group):
+        rested = actions.standby(stage.clients.autoscaling, group, count)
+    _tell(ctx, rested, "went to standby and back")
 
 
 def attach(ctx: typer.Context, *, group: Group, count: Count = 1) -> None:
@@ -61,7 +68,9 @@ def attach(ctx: typer.Context, *, group: Group, count: Count = 1) -> None:
     from triggerfish.local.fleet import actions  # noqa: PLC0415  `--help` doesn't pay for it
 
     clients = _open(ctx, group).clients
-    _tell(ctx, actions.attach(clients.ec2, clients.autoscaling, group, count), "attached")
+    with _calling("attach", group):
+        attached = actions.attach(clients.ec2, clients.autoscaling, group, count)
+    _tell(ctx, attached, "attached")
 
 
 def duplicate(ctx: typer.Context, *, group: Group, count: Count = 1) -> None:
@@ -83,6 +92,12 @@ def _open(ctx: typer.Context, group: str) -> OpenStage:
     context = Context.of(ctx)
     known_groups(context, group)
     return open_stage(context)
+
+
+def _calling(event: str, group: str) -> AbstractContextManager[None]:
+    from triggerfish.runtime.aws import calling  # noqa: PLC0415  `--help` doesn't pay for it
+
+    return calling(f"send {event}", f"group {group}")
 
 
 def _tell(ctx: typer.Context, instances: tuple[str, ...], what: str) -> None:

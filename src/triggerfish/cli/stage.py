@@ -39,7 +39,7 @@ def open_stage(context: Context) -> OpenStage:
 
     stack = context.config.stack(context.stage)
     if context.is_local:
-        from triggerfish.local.cloud import clients_of  # noqa: PLC0415  as above
+        from triggerfish.local.clients import clients_of  # noqa: PLC0415  as above
         from triggerfish.local.project import LocalProject  # noqa: PLC0415
 
         running = LocalProject(context.project).expect_running()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
+import typer  # noqa: TC002 - typer reads the annotations
 
 from triggerfish.cli.context import Context
 from triggerfish.triggers import TRIGGERS, room
@@ -30,11 +30,12 @@ def status(ctx: typer.Context) -> None:
     if context.json:
         context.print_data({"stack": stage.stack, "dead_letters": dead, **parts})
         return
-    typer.echo(f"stack {stage.stack}")
+    context.print_line(f"stack {stage.stack}")
     for name, part in parts.items():
-        typer.echo(f"\n{name}: {dead[name]} dead letters")
+        context.print_line("")
+        context.print_line(f"{name}: {dead[name]} dead letters")
         for line in _lines(part):
-            typer.echo(f"  {line}")
+            context.print_line(f"  {line}")
 
 
 def _dead_letters(clients: Clients, queue: str) -> int:
@@ -59,4 +60,6 @@ def _lines(part: Mapping[str, object]) -> Iterator[str]:
         for member in failed:
             yield f"  {member['instance']} ({member['name'] or 'no name'}): {member['reason']}"
     for notice in notices if isinstance(notices, list) else []:
-        yield f"notice {str(notice['at'])[:19]}  {notice['title']}"
+        reason = dict(notice["facts"] or ()).get("Reason")
+        why = f": {reason}" if reason else ""
+        yield f"notice {str(notice['at'])[:19]}  {notice['title']}{why}"

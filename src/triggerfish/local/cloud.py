@@ -20,13 +20,13 @@ from triggerfish.deploy import blueprints
 from triggerfish.deploy.deployment import Plan, deploy, plan
 from triggerfish.deploy.package import Target
 from triggerfish.local import emulator, environments
+from triggerfish.local.clients import FLEET_SERVICES, clients_of
 from triggerfish.local.jenkins import TOKEN_VARIABLE
 from triggerfish.local.ports import HOST, choose_ports
 from triggerfish.local.process import Child
 from triggerfish.local.project import LocalProject, Running
 from triggerfish.local.provision import ACCOUNT, ProvisionWorld
 from triggerfish.local.sandbox.options import Options, to_arguments
-from triggerfish.runtime.aws import ANY_SERVICE, Clients, Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,22 +34,9 @@ if TYPE_CHECKING:
     from typing import Self
 
     from triggerfish.config.model import Config
+    from triggerfish.runtime.aws import Clients
 
 STAGE = "local"
-CREDENTIALS = Credentials("test", "test")
-
-FLEET_SERVICES = {
-    "autoscaling": "AUTO_SCALING",
-    "ec2": "EC2",
-    "elbv2": "ELASTIC_LOAD_BALANCING_V2",
-}
-"""Services the fleet answers, as boto3 and as the AWS_ENDPOINT_URL_ variables name them."""
-
-
-def clients_of(addresses: Mapping[str, str], region: str) -> Clients:
-    """Clients of the local cloud at these addresses, and of nothing else."""
-    endpoints = {ANY_SERVICE: addresses["aws"], **dict.fromkeys(FLEET_SERVICES, addresses["fleet"])}
-    return Clients(region=region, endpoints=endpoints, credentials=CREDENTIALS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +69,7 @@ class LocalCloud:
         began = time.monotonic()
         try:
             self._stack.enter_context(self.project.locked())
+            self._place = self._stack.enter_context(self.project.free_of_parts())
             if self.fresh:
                 self.project.forget_state()
             self._stack.callback(self._stop)
@@ -162,6 +150,7 @@ class LocalCloud:
             command,
             log=self.project.logs / f"{name}.log",
             environment={**_environment(), **(secret_variables or {})},
+            inherited=[self._place],
         )
 
     def _emulator_command(self, port: int) -> list[str]:

@@ -24,7 +24,8 @@ def choose_ports(parts: Sequence[str], kept_in: Path) -> dict[str, int]:
     ports: dict[str, int] = {}
     try:
         for part in parts:
-            one = _bind(known.get(part, 0))
+            port = known.get(part, 0)
+            one = _bind(0 if port in ports.values() else port)
             held.append(one)
             ports[part] = one.getsockname()[1]
     finally:
@@ -41,6 +42,6 @@ def _bind(port: int) -> socket.socket:
     one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         one.bind((HOST, port))
-    except OSError:
+    except (OSError, OverflowError):
         one.bind((HOST, 0))
     return one

@@ -32,18 +32,21 @@ class Child:
         *,
         log: Path,
         environment: Mapping[str, str] | None = None,
+        inherited: Sequence[int] = (),
     ) -> None:
-        """Start it; `wait_until_ready` says when it serves."""
+        """Start it; `wait_until_ready` says when it serves. It keeps `inherited` open."""
         self.name = name
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log: TextIO = log.open("a", encoding="utf-8")
+        self._log_start = log.stat().st_size
         self._process = subprocess.Popen(
             list(arguments),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
             env=dict(environment) if environment is not None else None,
+            pass_fds=inherited,
             # Ctrl-C is for us: we stop the children, in order.
             start_new_session=True,
         )
@@ -94,7 +97,8 @@ class Child:
             return None
 
     def _last_words(self) -> str:
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        said = self.log.read_bytes()[self._log_start :]  # earlier runs are in it too
+        lines = said.decode("utf-8", errors="replace").splitlines()
         return "\n".join(f"  {line}" for line in lines[-LAST_WORDS:])
 
     def ask_to_stop(self) -> None:

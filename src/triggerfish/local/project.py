@@ -1,6 +1,7 @@
 """The local cloud's place in a project: one at a time, findable, with state that outlives it.
 
 .triggerfish/local/lock        held while a local cloud runs
+.triggerfish/local/parts       held while a part of it runs, also one whose parent was killed
 .triggerfish/local/up.json     what runs and where, from when it's ready until it's stopped
 .triggerfish/local/logs/       what each process said
 .triggerfish/local/state/      what survives, also `kill -9`
@@ -11,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = ".triggerfish/local"
+LOOKED_AT_S = 0.3
+"""A command that looks whether a local cloud runs holds the lock for an instant."""
+PARTS_LEAVE_S = 10.0
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,14 +62,30 @@ class LocalProject:
         self.folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise self._refusal() from error
+            if not _lock(descriptor, LOOKED_AT_S):
+                raise self._refusal()
             self._running.unlink(missing_ok=True)  # of one that was killed
             yield
         finally:
             self._running_of_this_process_ends()
+            os.close(descriptor)
+
+    @contextmanager
+    def free_of_parts(self) -> Iterator[int]:
+        """Wait until no part of an earlier local cloud runs; two on one state would ruin it.
+
+        Gives a descriptor for every part to inherit: the last one that ends frees the place, also
+        when all of this was killed.
+        """
+        descriptor = os.open(self.folder / "parts", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if not _lock(descriptor, PARTS_LEAVE_S):
+                raise Unavailable(
+                    f"parts of a local cloud that was killed still run in {self.project}",
+                    hint="try again in a few seconds",
+                )
+            yield descriptor
+        finally:
             os.close(descriptor)
 
     def _running_of_this_process_ends(self) -> None:
@@ -123,3 +144,16 @@ class LocalProject:
             f"a local cloud runs here already (process {running.pid}): {where}",
             hint="use it from any terminal in this project, or stop it with Ctrl-C where it runs",
         )
+
+
+def _lock(descriptor: int, within_s: float) -> bool:
+    end = time.monotonic() + within_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.01)
+        else:
+            return True

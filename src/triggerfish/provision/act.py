@@ -47,6 +47,9 @@ I = TypeVar("I")  # noqa: E741 - an instruction
 
 JENKINS_REQUESTS_AT_ONCE = 4
 
+TAGS_A_TAKE = 10
+"""What the pace grants is used at once: grants that wait would come on top of EC2's own refill."""
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -79,6 +82,7 @@ class Actor:
         self._keep_lease = keep_lease
         self._outcome = Outcome()
         self._faulted: set[str] = set()
+        self._not_given_up = 0
 
     def carry_out(self, plan: Plan) -> Outcome:
         """Do what the plan says. Raises LeaseLost, and Unavailable when the table is away.
@@ -87,6 +91,8 @@ class Actor:
         """
         self._outcome = Outcome()
         instructions = [i for i in plan.instructions if _instance(i) not in self._faulted]
+        skipped = [i for i in plan.instructions if _instance(i) in self._faulted]
+        self._not_given_up = sum(map(_gives_up, skipped))
         self._transitions(instructions)
         self._point(_of(Point, instructions), _of(Unpoint, instructions))
         self._trigger(_of(Trigger, instructions))
@@ -198,20 +204,21 @@ class Actor:
     # --- tags
 
     def _tag(self, tags: Sequence[Tag]) -> None:
-        if not tags:
-            return
-        granted = self._ports.tag_pace.take(len(tags))
-        if granted < len(tags):
-            self._outcome.wake(1)
         done: list[Transition] = []
-        for tag in tags[:granted]:
-            self._keep_lease()
-            try:
-                self._ports.machines.tag(tag.change.after.instance, tag.tags)
-            except Error as error:
-                self._fault(error, [tag.change])
-            else:
-                done.append(Transition(change=tag.change))
+        for at in range(0, len(tags), TAGS_A_TAKE):
+            some = tags[at : at + TAGS_A_TAKE]
+            granted = self._ports.tag_pace.take(len(some))
+            for tag in some[:granted]:
+                self._keep_lease()
+                try:
+                    self._ports.machines.tag(tag.change.after.instance, tag.tags)
+                except Error as error:
+                    self._fault(error, [tag.change])
+                else:
+                    done.append(Transition(change=tag.change))
+            if granted < len(some):
+                self._outcome.wake(1)
+                break
         self._save(done)
 
     # --- one by one
@@ -241,12 +248,16 @@ class Actor:
                     self._ports.tell(notice)
                     self._save([Transition(change=change)])
                 case Remember(before, after):
-                    self._state.memory = self._store.remember(before, after)
+                    failures = max(after.failures - self._not_given_up, 0)
+                    if failures != before.failures:
+                        counted = replace(after, failures=failures)
+                        self._state.memory = self._store.remember(before, counted)
                 case _:
                     return
         except Conflict:
             raise
         except Error as error:
+            self._not_given_up += _gives_up(instruction)
             changes = [] if isinstance(instruction, Remember) else [instruction.change]
             self._fault(error, changes)
 
@@ -276,6 +287,12 @@ def _of(kind: type[I], instructions: Iterable[Instruction]) -> list[I]:
 
 def _instance(instruction: Instruction) -> str:
     return "" if isinstance(instruction, Remember) else instruction.change.after.instance
+
+
+def _gives_up(instruction: Instruction) -> bool:
+    if isinstance(instruction, Complete):
+        return instruction.result == "ABANDON"
+    return isinstance(instruction, Terminate)
 
 
 def _not_taken(point: Point, holds: str | None) -> Refused:

@@ -114,14 +114,15 @@ def next_steps(ctx: typer.Context, group: GroupArgument) -> None:
     from triggerfish.provision.reconcile import dry_run  # noqa: PLC0415
 
     context = Context.of(ctx)
+    (name,) = known_groups(context, group)
     assembly, _ = _assembly(context)
-    plan = dry_run(assembly.groups[known_groups(context, group)[0]], assembly.ports)
+    plan = dry_run(assembly.groups[name], assembly.ports)
     steps = [describe(instruction) for instruction in plan.instructions]
     if context.json:
         context.print_data({"group": group, "steps": steps, "look_again_s": plan.wake_s})
         return
     for step in steps or ["nothing to do"]:
-        typer.echo(step)
+        context.print_line(step)
 
 
 def status(context: Context, stage: OpenStage) -> dict[str, object]:

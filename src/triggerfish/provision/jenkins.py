@@ -9,8 +9,6 @@ host is often another. Source: jenkinsci/jenkins, core, 2026.
 from __future__ import annotations
 
 import base64
-import difflib
-import html
 import json
 import re
 import time
@@ -261,22 +259,26 @@ class Jenkins:
 
     def _near(self, job: str) -> str:
         """The name that was meant, perhaps. Never fails: it adorns a failure."""
+        from difflib import get_close_matches  # noqa: PLC0415 - only a failure pays for it
+
         folder, _, name = job.rpartition("/")
         try:
             path = _path(folder) if folder else ""
             names = self._read("jobs", path, "jobs[name]", _job_names)
         except Error:
             names = []
-        close = difflib.get_close_matches(name, names, 1)
+        close = get_close_matches(name, names, 1)
         if close:
             return f"did you mean {f'{folder}/' if folder else ''}{close[0]}?"
         return f"check the path of the job, and that {self._user} may see it (Job/Read)"
 
     def _excerpt(self, body: bytes) -> str:
         """The words of a page, short, on one line, and without the token."""
+        from html import unescape  # noqa: PLC0415 - as above
+
         text = body[:8192].decode("utf-8", "replace")
         text = re.sub(r"(?is)<(script|style)\b.*?</\1>|<[^>]*>", " ", text)
-        text = html.unescape(text)
+        text = unescape(text)
         for secret in (self._secret(), self._basic()):
             text = text.replace(secret, "***") if secret else text
         return _printable(text)[:200] or "nothing"

@@ -7,7 +7,6 @@ keep the state right even where the lease fails. A run that finds the group take
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from triggerfish.errors import Unavailable
@@ -26,6 +25,8 @@ from triggerfish.runtime.table import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from triggerfish.runtime.table import Item, Table, Value
     from triggerfish.types import Clock
 
@@ -33,6 +34,8 @@ LEASE_MS = 30_000
 """Longer than any one step takes: a Jenkins request ends after 13 s, an AWS call after 13 s."""
 
 RENEW_MS = 10_000
+NEWS = "news#"
+"""An attribute for each piece: several runs may leave theirs."""
 
 
 class LeaseLost(Unavailable):
@@ -95,9 +98,9 @@ class Lease:
             current = error.current[0]
             if current is None or current.get("owner") != self._owner:
                 return True
-            news = current.get("news")
-            self.news = {k: str(v) for k, v in news.items()} if isinstance(news, Mapping) else {}
-            self._clear_mark()
+            left = [name for name in current if name.startswith(NEWS)]
+            self.news = {name.removeprefix(NEWS): str(current[name]) for name in left}
+            self._clear_mark(left)
             return False
         return True
 
@@ -121,20 +124,19 @@ class Lease:
 
     def _ask_holder(self, news: Mapping[str, str]) -> bool:
         marks: dict[str, Value] = {"again": True}
-        if news:
-            marks["news"] = dict(news)
+        marks |= {f"{NEWS}{instance}": said for instance, said in news.items()}
         try:
             self._table.write(Update(self._partition, "lease", set=marks, condition=Present()))
         except ConditionFailed:
             return False  # given back meanwhile: try to take it
         return True
 
-    def _clear_mark(self) -> None:
+    def _clear_mark(self, news: Sequence[str]) -> None:
         self._table.write(
             Update(
                 self._partition,
                 "lease",
-                remove=("again", "news"),
+                remove=("again", *news),
                 condition=Equals({"owner": self._owner}),
             )
         )

@@ -81,7 +81,7 @@ def _choose(
     chosen: dict[str, int] = {}
     taken: set[int] = set()
     for member in members:
-        number = _tagged_number(group, seen.machines.get(member.instance))
+        number = tagged_number(group, seen.machines.get(member.instance))
         # A copied tag: the first to bring it has the number, the others get one as newcomers do.
         if number and number not in taken and is_free(slots.get(number), seen.now_ms):
             chosen[member.instance] = number
@@ -98,7 +98,7 @@ def _choose(
     return chosen
 
 
-def _tagged_number(group: ProvisionGroup, machine: Machine | None) -> int | None:
+def tagged_number(group: ProvisionGroup, machine: Machine | None) -> int | None:
     text = machine.tags.get(MEMBER_TAG, "") if machine else ""
     name, _, number = text.rpartition("/")
     # A tag can be written by anyone: only a plain number of this very group counts.

@@ -20,31 +20,23 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from triggerfish.notice import Notice
 from triggerfish.provision.departures import DEAD_STATES, fate_of, is_going, plan_departure
+from triggerfish.provision.failing import after_failure
 from triggerfish.provision.following import (
-    REFUSED,
-    failed_attempts,
     next_job,
-    plan_build,
-    plan_cancel,
-    template_values,
 )
 from triggerfish.provision.instructions import (
     Assign,
-    Beat,
     Change,
     Complete,
     Plan,
-    Point,
     Remember,
     Save,
-    Tag,
-    Tell,
-    Terminate,
 )
-from triggerfish.provision.members import IN_PROGRESS, Member
-from triggerfish.provision.numbering import MEMBER_TAG, plan_numbers
+from triggerfish.provision.members import IN_PROGRESS, Member, Slot
+from triggerfish.provision.numbering import plan_numbers, tagged_number
+from triggerfish.provision.planning import Planning
+from triggerfish.provision.progress import progress
 
 if TYPE_CHECKING:
     from triggerfish.provision.config import ProvisionGroup
@@ -62,7 +54,7 @@ UNANNOUNCED = "unannounced"
 
 def plan_group(group: ProvisionGroup, state: GroupState, seen: Observation) -> Plan:
     """Decide what to do for one group now, and when to look again."""
-    planner = _Planner(group, state, seen)
+    planner = _GroupPlanning(group, state, seen)
     planner.run()
     return Plan(tuple(planner.instructions), planner.wake_s)
 
@@ -81,18 +73,7 @@ def kind_of(listed: Listed | None) -> str:
     return ""
 
 
-class _Planner:
-    """One planning pass; holds only what the pass accumulates."""
-
-    def __init__(self, group: ProvisionGroup, state: GroupState, seen: Observation) -> None:
-        self.group = group
-        self.state = state
-        self.seen = seen
-        self.memory = state.memory
-        self.instructions: list[Instruction] = []
-        self.wake_s: int | None = None
-        self._points: list[Point] = []
-
+class _GroupPlanning(Planning):
     def run(self) -> None:
         newcomers = self._newcomers()
         for member in self.state.members.values():
@@ -115,17 +96,6 @@ class _Planner:
             and not member.absent_ms
             and member.instance not in self.seen.returns
         )
-
-    def wake(self, seconds: int) -> None:
-        self.wake_s = seconds if self.wake_s is None else min(self.wake_s, seconds)
-
-    def add(self, instruction: Instruction | None) -> bool:
-        if instruction is None:
-            return False
-        self.instructions.append(instruction)
-        return True
-
-    # --- newcomers and numbers
 
     def _newcomers(self) -> list[tuple[Member | None, Member]]:
         found: list[tuple[Member | None, Member]] = []
@@ -156,7 +126,8 @@ class _Planner:
     def _plan_numbers(self, newcomers: list[tuple[Member | None, Member]]) -> None:
         if not newcomers:
             return
-        for instruction in plan_numbers(self.group, newcomers, self.state.slots, self.seen):
+        slots = self.state.slots | self._held_by_strangers()
+        for instruction in plan_numbers(self.group, newcomers, slots, self.seen):
             change = instruction.change
             if isinstance(instruction, Save):
                 self.wake(5)
@@ -165,14 +136,25 @@ class _Planner:
                     continue
             self.add(instruction)
 
+    def _held_by_strangers(self) -> dict[int, Slot]:
+        """Numbers that only a tag knows of: the table was lost while their holders were dying."""
+        return {
+            number: Slot(number=number, instance=instance)
+            for instance, machine in self.seen.machines.items()
+            if instance not in self.state.members
+            and machine.state != "terminated"
+            and (listed := self.seen.group.instances.get(instance)) is not None
+            and (is_going(listed.lifecycle) or machine.state in DEAD_STATES)
+            and (number := tagged_number(self.group, machine)) is not None
+            and not (number in self.state.slots and self.state.slots[number].instance)
+        }
+
     def _wait_for_number(self, before: Member, change: Change) -> None:
-        if self._overdue(before) and not before.told:
+        if self.overdue(before) and not before.told:
             after = replace(change.after, told=True)
-            self.add(self._tell(Change(before, after, change.cause), "waits for a number"))
+            self.add(self.tell(Change(before, after, change.cause), "waits for a number"))
         elif change.after.reason != before.reason:
             self.add(Save(change))
-
-    # --- members
 
     def _plan_member(
         self,
@@ -194,7 +176,7 @@ class _Planner:
             self.add(Save(Change(member, back, "the group lists it as alive")))
         elif not self._note_lifecycle(member, listed):
             if member.number is None and member.phase == "seen":
-                if not self._beat(member, listed):
+                if not self.beat(member, listed):
                     newcomers.append((member, member))
             else:
                 self._advance(member, listed, machine)
@@ -259,221 +241,21 @@ class _Planner:
             cause = f"hook {self.group.hook}: CONTINUE into the warm pool"
             self.add(Complete(Change(member, replace(member, hook_done=True), cause), "CONTINUE"))
         elif member.phase in IN_PROGRESS:
-            self._progress(member, listed, machine)
+            progress(self, member, listed, machine)
         elif member.phase == "failed":
-            self._after_failure(member, listed)
-
-    def _progress(self, member: Member, listed: Listed | None, machine: Machine | None) -> None:
-        if member.lifecycle == "pool":
-            self._tag(member)
-            return  # a number and tags in the pool; the rest when it leaves it
-        if self._overdue(member) and member.lifecycle != "standby":
-            why = (
-                f"not in service after {self.group.timeout}; last: {member.reason or member.phase}"
-            )
-            self._fail(member, why)
-        elif not self._beat(member, listed):
-            match member.phase:
-                case "numbered":
-                    self._name(member, machine)
-                case "named" | "building":
-                    self._build(member)
-                case "verifying":
-                    self._verify(member, listed)
-                case _:
-                    pass
-
-    def _overdue(self, member: Member) -> bool:
-        return self.seen.now_ms - member.started_ms > self.group.timeout.seconds * 1000
-
-    def _name(self, member: Member, machine: Machine | None) -> None:
-        if machine is None or machine.address is None:
-            self.wake(2)
-            self._explain(member, "EC2 shows no address yet")
-            return
-        after = replace(
-            member,
-            phase="named",
-            address=machine.address,
-            recorded=machine.address,
-            since_ms=self.seen.now_ms,
-            reason="",
-        )
-        cause = f"{member.domain} points at {machine.address}"
-        change = Change(member, after, cause)
-        if member.recorded == machine.address:
-            self.add(Save(change))
-        else:
-            self._points.append(Point(change, member.domain, machine.address, member.recorded))
+            after_failure(self, member, listed)
 
     def _plan_points(self) -> None:
         """Name all that wait in one batch; a burst still launching is given time to be one."""
         now_ms = self.seen.now_ms
         view = self.seen.group
         alive = sum(1 for listed in view.instances.values() if not is_going(listed.lifecycle))
-        oldest_ms = min((p.change.after.seen_ms for p in self._points), default=now_ms)
+        oldest_ms = min((p.change.after.seen_ms for p in self.points), default=now_ms)
         still_launching = alive < view.desired and now_ms - oldest_ms < SETTLE_MS
-        if len(self._points) >= SETTLE_MEMBERS and still_launching:
+        if len(self.points) >= SETTLE_MEMBERS and still_launching:
             self.wake(1)
             return
-        self.instructions.extend(self._points)
-
-    def _build(self, member: Member) -> None:
-        self._wake_for(member.since_ms)
-        job = next_job(self.group, member)
-        if job is None:
-            after = replace(member, phase="verifying", since_ms=self.seen.now_ms, reason="")
-            self.add(Save(Change(member, after, "every job succeeded")))
-            return
-        if self.seen.jenkins_fault is not None:
-            self.wake(10)
-            self._explain(member, self.seen.jenkins_fault)
-            return
-        if member.active_build is None and failed_attempts(member, job) >= self.group.attempts:
-            self._fail(member, self._failure_of(member, job))
-            return
-        if self.add(plan_build(self.group, member, job, self.seen)):
-            return
-        if not self._tag(member):
-            self._explain_queue(member)
-
-    def _failure_of(self, member: Member, job: str) -> str:
-        last = member.builds_of(job)[-1]
-        attempts = f"attempt {last.attempt} of {self.group.attempts}"
-        if last.result == REFUSED:
-            return f"Jenkins refused {job}, {attempts}: {member.reason}"
-        return f"{job} #{last.number or '-'} ended {last.result}, {attempts}"
-
-    def _explain_queue(self, member: Member) -> None:
-        active, view = member.active_build, self.seen.jenkins
-        if active is None or view is None:
-            return
-        item = view.queue.get(active.request_id)
-        if item is not None and item.why:
-            # The seconds in "In the quiet period. Expires in 4.9 sec" change with every look.
-            self._explain(member, item.why.split(". Expires", maxsplit=1)[0])
-
-    def _verify(self, member: Member, listed: Listed | None) -> None:
-        self._wake_for(member.since_ms)
-        if self._tag(member):
-            return
-        if self.group.hook and not member.hook_done and listed is not None:
-            if listed.lifecycle == "Pending:Wait":
-                after = replace(member, hook_done=True)
-                cause = f"hook {self.group.hook}: CONTINUE"
-                self.add(Complete(Change(member, after, cause), "CONTINUE"))
-                return
-            if listed.lifecycle == "Pending":
-                return  # about to wait for the hook
-        missing = self._missing_health(member, listed)
-        if missing is not None:
-            self._explain(member, missing)
-            return
-        after = replace(member, phase="ready", since_ms=self.seen.now_ms, reason="")
-        cause = "built" if self.group.finish == "built" else "healthy in every target group"
-        self.add(Save(Change(member, after, cause)))
-        if self.memory.failures:
-            self.memory = replace(self.memory, failures=0)
-
-    def _missing_health(self, member: Member, listed: Listed | None) -> str | None:
-        if self.group.finish == "built":
-            return None
-        lifecycle = listed.lifecycle if listed else "detached"
-        if lifecycle != "InService":
-            return f"the group lists it as {lifecycle}"
-        states = self.seen.health.get(member.instance, ())
-        healthy = sum(1 for state in states if state == "healthy")
-        wanted = len(self.seen.group.target_groups)
-        if healthy == wanted:
-            return None
-        worst = next((state for state in states if state != "healthy"), "unknown")
-        return f"healthy in {healthy} of {wanted} target groups ({worst})"
-
-    # --- failure
-
-    def _fail(self, member: Member, why: str) -> None:
-        after = replace(member, phase="failed", since_ms=self.seen.now_ms, reason=why, told=False)
-        self.add(Save(Change(member, after, why)))
-
-    def _after_failure(self, member: Member, listed: Listed | None) -> None:
-        if not member.told:
-            after = replace(member, told=True)
-            self.add(self._tell(Change(member, after, "told a person"), "was not provisioned"))
-        elif member.active_build is not None:
-            if not self.add(plan_cancel(member, self.seen)):
-                self.wake(10)
-        elif not (member.hook_done or member.kept) and self.group.on_failure != "keep":
-            self._give_up(member, listed)
-        else:
-            self._beat(member, listed)
-
-    def _give_up(self, member: Member, listed: Listed | None) -> None:
-        """Hand the instance back to the group, unless too many in a row were: then keep it."""
-        after = replace(member, hook_done=True)
-        if self.memory.failures >= self.group.attempts:
-            why = f"kept: {self.memory.failures} members before it failed in a row"
-            after = replace(member, kept=True, reason=f"{member.reason}; {why}")
-            self.add(self._tell(Change(member, after, why), "was kept"))
-            return
-        waits = listed is not None and listed.lifecycle == "Pending:Wait"
-        if self.group.on_failure == "abandon" and self.group.hook and waits:
-            cause = f"hook {self.group.hook}: ABANDON"
-            self.add(Complete(Change(member, after, cause), "ABANDON"))
-        elif self.group.on_failure == "terminate" and listed is not None:
-            self.add(Terminate(Change(member, after, "terminated: it was not provisioned")))
-        else:
-            return
-        self.memory = replace(self.memory, failures=self.memory.failures + 1)
-
-    def _tell(self, change: Change, what: str) -> Tell:
-        member = change.after
-        return Tell(
-            change,
-            Notice(
-                key=f"provision/{member.group}/{member.instance}/{member.phase}",
-                severity="critical" if self.group.mode == "stateful" else "warning",
-                title=f"{member.name or member.instance} of {member.group} {what}",
-                facts=(
-                    ("Group", member.group),
-                    ("Number", str(member.number or "none")),
-                    ("Instance", member.instance),
-                    ("Zone", member.zone),
-                    ("Reason", member.reason),
-                ),
-            ),
-        )
-
-    # --- common steps
-
-    def _tag(self, member: Member) -> bool:
-        if member.tagged or member.number is None:
-            return False
-        values = template_values(self.group, member)
-        tags = {key: text.render(**values) for key, text in self.group.tags.items()}
-        tags = {"Name": member.name, **tags, MEMBER_TAG: f"{member.group}/{member.number}"}
-        change = Change(member, replace(member, tagged=True), "tagged")
-        return self.add(Tag(change, tags))
-
-    def _beat(self, member: Member, listed: Listed | None) -> bool:
-        """Restart the hook's timer once a third of it has passed."""
-        hook = self.seen.hook
-        if hook is None or listed is None or listed.lifecycle != "Pending:Wait" or member.hook_done:
-            return False
-        since_ms = self.seen.now_ms - (member.beat_ms or member.seen_ms)
-        if since_ms * 3 < hook.heartbeat_timeout_s * 1000:
-            return False
-        after = replace(member, beat_ms=self.seen.now_ms)
-        return self.add(Beat(Change(member, after, "hook's timer restarted")))
-
-    def _explain(self, member: Member, reason: str) -> None:
-        """Keep the reason of a wait; a changed number in it is no news."""
-        if _letters(reason) != _letters(member.reason):
-            self.add(Save(Change(member, replace(member, reason=reason), reason)))
-
-    def _wake_for(self, since_ms: int) -> None:
-        """Look often at first, then less: a build that took a minute may take another ten."""
-        waited_s = (self.seen.now_ms - since_ms) // 1000
-        self.wake(min(max(waited_s // 10, 1), 15))
+        self.instructions.extend(self.points)
 
 
 def _enters_pool(listed: Listed | None) -> bool:
@@ -486,7 +268,3 @@ def _phase_again(member: Member, group: ProvisionGroup) -> Phase:
     if next_job(group, member) is None:
         return "verifying"
     return "numbered"
-
-
-def _letters(text: str) -> str:
-    return "".join(character for character in text if not character.isdigit())

@@ -15,6 +15,8 @@ from triggerfish.provision.members import Slot
 from triggerfish.provision.store import Transition
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from triggerfish.provision.members import GroupState, Member
     from triggerfish.provision.store import GroupStore
 
@@ -29,8 +31,8 @@ def plan_release(
     """
     slot = state.slots.get(number)
     if slot is None or not slot.instance:
-        held = ", ".join(str(n) for n, s in sorted(state.slots.items()) if s.instance) or "none"
-        raise InputError(f"nobody has number {number} of {group}; held numbers: {held}")
+        held = [n for n, slot in sorted(state.slots.items()) if slot.instance]
+        raise InputError(f"nobody has number {number} of {group}; held numbers: {ranges(held)}")
     member = state.members.get(slot.instance)
     if member is None:
         raise Conflict(f"number {number} of {group} is changing hands", hint="try again")
@@ -64,3 +66,19 @@ def release(store: GroupStore, number: int, *, who: str, force: bool, now_ms: in
     if not written.members:
         raise Conflict(f"number {number} of {store.group} changed meanwhile", hint="try again")
     return written.members[0]
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Numbers in rising order, in few words.
+
+    >>> ranges([1, 2, 3, 5])
+    '1..3, 5'
+    """
+    runs: list[tuple[int, int]] = []
+    for number in numbers:
+        if runs and runs[-1][1] == number - 1:
+            runs[-1] = (runs[-1][0], number)
+        else:
+            runs.append((number, number))
+    words = (f"{first}..{last}" if first < last else f"{first}" for first, last in runs)
+    return ", ".join(words) or "none"

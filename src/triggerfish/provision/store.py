@@ -30,6 +30,7 @@ from triggerfish.provision.members import (
     state_from_items,
     to_item,
 )
+from triggerfish.runtime.attribute_values import to_attributes
 from triggerfish.runtime.table import Absent, ConditionFailed, Delete, Equals, Put
 
 if TYPE_CHECKING:
@@ -223,6 +224,8 @@ def _is_own_write(error: Conflict, writes: Sequence[Write]) -> bool:
         return False
     for position in error.failed:
         write, current = writes[position], error.current[position]
-        if not isinstance(write, Put) or current is None or dict(write.item) != dict(current):
+        if not isinstance(write, Put) or current is None:
+            return False
+        if to_attributes(write.item) != to_attributes(current):  # a tuple comes back as a list
             return False
     return bool(error.failed)

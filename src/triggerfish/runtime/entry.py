@@ -19,7 +19,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
-from triggerfish.errors import ConfigError, InputError, Refused, Unavailable
+from triggerfish.errors import ConfigError, Error, InputError, Refused, Unavailable
 from triggerfish.runtime import log
 
 if TYPE_CHECKING:
@@ -141,6 +141,23 @@ class _Batch:
     def response(self, records: Sequence[SqsRecord]) -> BatchResponse:
         failed = [record.message_id for record in records if record.message_id in self._failed]
         return {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
+
+
+def run_each(names: Iterable[str], run: Callable[[str], None]) -> dict[str, str]:
+    """Run once for each name, whatever happens to the others; gives the failed, with the reason.
+
+    For a sweep that comes again by itself: what failed is logged and tried by the next one.
+    """
+    failed: dict[str, str] = {}
+    for name in names:
+        try:
+            run(name)
+        except Exception as error:  # noqa: BLE001 - the broad catch: one must not fail another
+            log.error("one of a sweep failed", name=name, error=error)
+            failed[name] = (
+                error.message if isinstance(error, Error) else f"{type(error).__name__}: {error}"
+            )
+    return failed
 
 
 def exit_code(error: BaseException) -> int:

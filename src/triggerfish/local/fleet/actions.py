@@ -53,6 +53,9 @@ def terminate(
 ) -> tuple[str, ...]:
     """Kill members in EC2, as a failing host would: the group finds out and replaces them."""
     chosen = tuple(instances) or _in_state(autoscaling, group, "InService", count)
+    strangers = set(chosen) - _members(_group(autoscaling, group)).keys()
+    if strangers:
+        raise InputError(f"{', '.join(sorted(strangers))} is not in group {group}")
     ec2.terminate_instances(InstanceIds=list(chosen))
     return chosen
 

@@ -10,6 +10,7 @@ import importlib.metadata
 import json
 import pickle
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from moto.autoscaling.models import autoscaling_backends
@@ -18,7 +19,7 @@ from moto.elb.models import elb_backends
 from moto.elbv2.models import elbv2_backends
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from moto.core.base_backend import BackendDict
@@ -36,6 +37,17 @@ _DEEP = 100_000
 """Instances, interfaces and subnets refer to each other: pickling follows them to any depth."""
 
 
+@contextmanager
+def _deep_stack() -> Iterator[None]:
+    """Recursion as deep as the graph; only here, since elsewhere the limit guards the C stack."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _DEEP))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
 def header(fleet: Fleet) -> dict[str, object]:
     return {
         "format": FORMAT,
@@ -47,8 +59,7 @@ def header(fleet: Fleet) -> dict[str, object]:
 
 
 def dump(fleet: Fleet) -> tuple[int, bytes]:
-    sys.setrecursionlimit(max(sys.getrecursionlimit(), _DEEP))
-    with fleet.lock:
+    with fleet.lock, _deep_stack():
         backends = {
             name: registry[fleet.account][fleet.region] for name, registry in REGISTRIES.items()
         }
@@ -59,7 +70,6 @@ def dump(fleet: Fleet) -> tuple[int, bytes]:
 
 def restore(fleet: Fleet, path: Path) -> str | None:
     """Bring the fleet back; the reason when there is a snapshot but it can't be used."""
-    sys.setrecursionlimit(max(sys.getrecursionlimit(), _DEEP))
     try:
         written, _, body = path.read_bytes().partition(b"\n")
     except FileNotFoundError:
@@ -68,8 +78,9 @@ def restore(fleet: Fleet, path: Path) -> str | None:
         found = json.loads(written)
         if found != header(fleet):
             return f"it was written as {found}, and this is {header(fleet)}"
-        # Our own file, in the project's own folder.
-        version, state, backends = pickle.loads(body)  # noqa: S301
+        with _deep_stack():
+            # Our own file, in the project's own folder.
+            version, state, backends = pickle.loads(body)  # noqa: S301
     except Exception as error:  # noqa: BLE001 - whatever a damaged pickle raises
         return f"it can't be read: {type(error).__name__}: {error}"
     fleet.version, fleet.state = version, state

@@ -9,10 +9,8 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-import boto3
-from botocore.config import Config
-
 from triggerfish.errors import InputError
+from triggerfish.runtime.aws import ANY_SERVICE, Clients, Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,24 +65,18 @@ class World:
 
 class _Doors:
     def __init__(self, endpoint: str, region: str) -> None:
-        session = boto3.Session(
-            aws_access_key_id="local",
-            aws_secret_access_key="local",  # noqa: S106 - the fleet asks for no secret
-            region_name=region,
+        self._clients = Clients(
+            region=region,
+            endpoints={ANY_SERVICE: endpoint},
+            credentials=Credentials("local", "local"),
         )
-        config = Config(retries={"mode": "standard", "max_attempts": 3})
         self.region = region
-        self.ec2: EC2Client = session.client("ec2", endpoint_url=endpoint, config=config)
-        self.elbv2: ElasticLoadBalancingv2Client = session.client(
-            "elbv2", endpoint_url=endpoint, config=config
-        )
-        self.autoscaling: AutoScalingClient = session.client(
-            "autoscaling", endpoint_url=endpoint, config=config
-        )
+        self.ec2: EC2Client = self._clients.ec2
+        self.elbv2: ElasticLoadBalancingv2Client = self._clients.elbv2
+        self.autoscaling: AutoScalingClient = self._clients.autoscaling
 
     def close(self) -> None:
-        for client in (self.ec2, self.elbv2, self.autoscaling):
-            client.close()
+        self._clients.close()
 
 
 def ensure_world(endpoint: str, region: str, groups: Sequence[WorldGroup]) -> World:
