@@ -81,9 +81,15 @@ def demo(ctx: typer.Context) -> None:
 def mail(ctx: typer.Context) -> None:
     """List every mail that was sent in the local cloud."""
     from triggerfish.cli.stage import open_stage  # noqa: PLC0415  `--help` doesn't pay for it
+    from triggerfish.errors import Refused  # noqa: PLC0415
     from triggerfish.local.mailbox import Mailbox  # noqa: PLC0415
 
     context = Context.of(ctx)
+    if not context.is_local:
+        raise Refused(
+            f"mail of {context.stage} goes to people; only the local stage keeps it",
+            hint="leave out --stage",
+        )
     mails = Mailbox(open_stage(context).addresses["aws"]).read()
     context.show(
         list(mails),

@@ -40,16 +40,20 @@ class Child:
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log: TextIO = log.open("a", encoding="utf-8")
         self._log_start = log.stat().st_size
-        self._process = subprocess.Popen(
-            list(arguments),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            env=dict(environment) if environment is not None else None,
-            pass_fds=inherited,
-            # Ctrl-C is for us: we stop the children, in order.
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(
+                list(arguments),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                env=dict(environment) if environment is not None else None,
+                pass_fds=inherited,
+                # Ctrl-C is for us: we stop the children, in order.
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._log.close()
+            raise Unavailable(f"{name} can't be started: {error}") from error
 
     @property
     def pid(self) -> int:
