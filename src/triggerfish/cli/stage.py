@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from triggerfish.errors import Refused
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -34,7 +32,7 @@ class OpenStage:
 
 
 def open_stage(context: Context) -> OpenStage:
-    """Raises Unavailable where no local cloud runs, Refused for a stage nobody configured."""
+    """Raises Unavailable where no local cloud runs, ConfigError for a stage nobody configured."""
     from triggerfish.runtime.table import DynamoTable  # noqa: PLC0415  `--help` doesn't pay for it
 
     stack = context.config.stack(context.stage)
@@ -46,12 +44,6 @@ def open_stage(context: Context) -> OpenStage:
         clients = clients_of(running.addresses, running.region)
         parameters, addresses = running.parameters, running.addresses
     else:
-        if context.stage not in context.config.stage:
-            known = ", ".join(["local", *context.config.stage])
-            raise Refused(
-                f"there is no stage {context.stage}; the stages are {known}",
-                hint=f"add [stage.{context.stage}] to {context.config_file.name}",
-            )
         from triggerfish.runtime.aws import Clients  # noqa: PLC0415  as above
 
         clients = Clients(region=context.config.region_in(context.stage))
