@@ -3,7 +3,6 @@ from __future__ import annotations
 import base64
 import json
 import socket
-import statistics
 import time
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -316,11 +315,6 @@ def test_connections_to_the_sandbox_stay_open(
     invoke(emulator, function)
     before = sandbox.connections
     client = emulator.client("lambda")
-    took = []
     for _ in range(50):
-        started = time.perf_counter()
         client.invoke(FunctionName=function, Payload=b"{}")["Payload"].read()
-        took.append(time.perf_counter() - started)
     assert sandbox.connections - before <= 2
-    assert statistics.median(took) < 0.050
-    print(f"invoke: median {statistics.median(took) * 1000:.2f} ms")  # noqa: T201 shown with -s

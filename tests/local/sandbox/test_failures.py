@@ -65,7 +65,7 @@ def test_a_function_over_its_time_is_ended_and_starts_anew(lab: Lab) -> None:
     before = lab.invoke(arn, 0).json
     began = time.monotonic()
     answer = lab.invoke(arn, 30, headers=ID)
-    assert 1.0 <= time.monotonic() - began < 2.0
+    assert 1.0 <= time.monotonic() - began < 6.0
     assert answer.error == "Unhandled"
     assert answer.json == failure("Sandbox.Timedout", "Task timed out after 1.00 seconds")
     log = lab.log(arn, until="Status: timeout")
@@ -79,7 +79,7 @@ def test_an_init_over_its_time_runs_again_inside_the_invocation(lab: Lab) -> Non
     arn = lab.put("import time\ntime.sleep(60)\ndef handler(event, context): pass", Timeout=1)
     began = time.monotonic()
     answer = lab.invoke(arn, headers=ID)
-    assert 11.0 <= time.monotonic() - began < 12.5
+    assert 11.0 <= time.monotonic() - began < 20
     assert answer.json == failure("Sandbox.Timedout", "Task timed out after 1.00 seconds")
     log = lab.log(arn)
     assert re.search(

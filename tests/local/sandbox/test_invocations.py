@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -330,14 +329,3 @@ def test_a_published_version_is_told_its_number(lab: Lab) -> None:
 def test_functions_run_on_the_interpreter_given(lab: Lab) -> None:
     source = "import platform\ndef handler(event, context): return platform.python_version()"
     assert str(lab.run(source).json).startswith(RUNTIME.version)
-
-
-def test_a_warm_invocation_takes_a_few_milliseconds(lab: Lab) -> None:
-    arn = lab.put("def handler(event, context): return event")
-    lab.invoke(arn)
-    taken = []
-    for _ in range(40):
-        began = time.perf_counter()
-        lab.invoke(arn)
-        taken.append(time.perf_counter() - began)
-    assert min(taken) < 0.005  # the best of many: whatever else this machine does
