@@ -13,7 +13,7 @@ import fcntl
 import os
 import shutil
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FOLDER = ".triggerfish/local"
 LOOKED_AT_S = 0.3
 """A command that looks whether a local cloud runs holds the lock for an instant."""
-PARTS_LEAVE_S = 10.0
+PARTS_LEAVE_S = 5.0
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,21 +72,33 @@ class LocalProject:
 
     @contextmanager
     def free_of_parts(self) -> Iterator[int]:
-        """Wait until no part of an earlier local cloud runs; two on one state would ruin it.
+        """Begin and end when no part of a local cloud runs; two on one state would ruin it.
 
         Gives a descriptor for every part to inherit: the last one that ends frees the place, also
         when all of this was killed.
         """
-        descriptor = os.open(self.folder / "parts", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = self._free_place(PARTS_LEAVE_S)
+        if descriptor is None:
+            raise Unavailable(
+                f"parts of a local cloud that was killed still run in {self.project}",
+                hint="try again in a few seconds",
+            )
         try:
-            if not _lock(descriptor, PARTS_LEAVE_S):
-                raise Unavailable(
-                    f"parts of a local cloud that was killed still run in {self.project}",
-                    hint="try again in a few seconds",
-                )
             yield descriptor
         finally:
             os.close(descriptor)
+            # One may have been started in the very moment of the Ctrl-C: it leaves by itself.
+            with suppress(FileNotFoundError):  # somebody removed the folder meanwhile
+                left = self._free_place(PARTS_LEAVE_S)
+                if left is not None:
+                    os.close(left)
+
+    def _free_place(self, within_s: float) -> int | None:
+        descriptor = os.open(self.folder / "parts", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if _lock(descriptor, within_s):
+            return descriptor
+        os.close(descriptor)
+        return None
 
     def _running_of_this_process_ends(self) -> None:
         running = self.running()

@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import secrets
+import time
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotInTime
 from typing import TYPE_CHECKING
@@ -19,8 +20,11 @@ from triggerfish.errors import Error, Refused
 from triggerfish.local.fleet.world import WorldGroup, ensure_world
 from triggerfish.provision.events import wake_message
 from triggerfish.provision.jenkins import Jenkins
+from triggerfish.provision.lease import end_lease_of_the_dead
 from triggerfish.provision.resources import jenkins_parameters, settings_of
+from triggerfish.provision.store import GroupStore
 from triggerfish.runtime.aws import calling
+from triggerfish.runtime.table import DynamoTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +55,8 @@ class ProvisionWorld:
         self._state = state
         self._build_s = build_s
         self._region = config.region_in("local")
+        self._began_ms = int(time.time() * 1000)
+        """No run of an earlier local cloud lives any more."""
         self._servers = dict(settings_of(config).jenkins)
         self._stand_ins: dict[str, str] = {}
         """The token of each stand-in by the name of the Jenkins it stands in for."""
@@ -139,6 +145,7 @@ class ProvisionWorld:
         while the local cloud was away is nobody's event.
         """
         topic = outputs.get("ProvisionTopicArn", "")
+        table = DynamoTable(clients.dynamodb, f"{self._config.stack('local')}-state")
         for group in self._config.provision:
             with calling("autoscaling:PutNotificationConfiguration", f"group {group.group}"):
                 clients.autoscaling.put_notification_configuration(
@@ -150,6 +157,7 @@ class ProvisionWorld:
                 self._connect_hook(clients, group, topic)
             if group.mode == "stateful":
                 self._fill(clients, group)
+            end_lease_of_the_dead(table, GroupStore.partition_of(group.group), self._began_ms)
             with calling("sqs:SendMessage", f"wake-up of group {group.group}"):
                 clients.sqs.send_message(
                     QueueUrl=outputs["ProvisionQueue"], MessageBody=wake_message(group.group)

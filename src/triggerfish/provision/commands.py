@@ -110,13 +110,17 @@ def release(
 
 def next_steps(ctx: typer.Context, group: GroupArgument) -> None:
     """Say what the trigger would do for a group now, and do nothing."""
+    import sys  # noqa: PLC0415  `--help` doesn't pay for it
+    from contextlib import redirect_stdout  # noqa: PLC0415
+
     from triggerfish.provision.describe import describe  # noqa: PLC0415  as above
     from triggerfish.provision.reconcile import dry_run  # noqa: PLC0415
 
     context = Context.of(ctx)
     (name,) = known_groups(context, group)
     assembly, _ = _assembly(context)
-    plan = dry_run(assembly.groups[name], assembly.ports)
+    with redirect_stdout(sys.stderr):  # what the trigger logs is talk here
+        plan = dry_run(assembly.groups[name], assembly.ports)
     steps = [describe(instruction) for instruction in plan.instructions]
     if context.json:
         context.print_data({"group": group, "steps": steps, "look_again_s": plan.wake_s})

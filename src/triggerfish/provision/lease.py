@@ -145,6 +145,14 @@ class Lease:
         return int(self._clock.now().timestamp() * 1000)
 
 
+def end_lease_of_the_dead(table: Table, partition: str, died_ms: int) -> None:
+    """Free a group at once where its lease is from before `died_ms`, when every run died."""
+    try:
+        table.write(Delete(partition, "lease", AtMost("until_ms", died_ms + LEASE_MS)))
+    except ConditionFailed:
+        return  # there is none, or a living run has it
+
+
 def claim_wake(table: Table, partition: str, now_ms: int, wake_s: int) -> bool:
     """Whether to send a wake-up for `wake_s` from now: not while an earlier one is on its way.
 

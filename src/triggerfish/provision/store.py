@@ -91,7 +91,11 @@ class GroupStore:
         self._table = table
         self._clock = clock
         self.group = group
-        self.partition = f"group#{group}"
+        self.partition = self.partition_of(group)
+
+    @staticmethod
+    def partition_of(group: str) -> str:
+        return f"group#{group}"
 
     def read(self) -> GroupState:
         return state_from_items(self._table.query(self.partition))
