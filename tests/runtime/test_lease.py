@@ -7,7 +7,7 @@ import pytest
 from triggerfish.errors import Unavailable
 from triggerfish.local.fakes.clock import ManualClock
 from triggerfish.local.fakes.table import MemoryTable
-from triggerfish.provision.lease import Lease, LeaseLost, claim_wake
+from triggerfish.runtime.lease import Lease, LeaseLost, claim_wake
 from triggerfish.runtime.table import Delete, Put, Update
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def test_a_lease_given_back_while_we_asked_for_it_is_taken(
     table: Interrupted, clock: ManualClock
 ) -> None:
     first = taken(table, "run-1", clock)
-    table.before = (Update, lambda: first.abandon())
+    table.before = (Update, first.abandon)
     assert lease(table, "run-2", clock).take()
 
 
@@ -136,7 +136,7 @@ def test_a_run_whose_group_another_took_must_not_go_on(
     first = taken(table, "run-1", clock)
     clock.advance(31)
     taken(table, "run-2", clock)
-    with pytest.raises(LeaseLost, match="^group#web: another run took over$"):
+    with pytest.raises(LeaseLost, match=r"^group#web: another run took over$"):
         first.keep()
 
 

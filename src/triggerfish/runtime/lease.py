@@ -1,13 +1,14 @@
-"""One run a group at a time, and one wake-up ahead.
+"""One run at a time for one thing (a group, the outbox), and one wake-up ahead.
 
-The lease keeps concurrent runs of one group from asking Jenkins twice; the versions in the table
-keep the state right even where the lease fails. A run that finds the group taken leaves its mark
-(`again`), and the holder looks once more: the event that woke the other run is never lost.
+The lease keeps concurrent runs from doing the same twice; conditions in the table keep the state
+right even where the lease fails. A run that finds the thing taken leaves its mark (`again`), and
+the holder looks once more: the event that woke the other run is never lost.
+
+Two items of the partition are the lease's own: `lease` and `wake`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from triggerfish.errors import Unavailable
@@ -26,21 +27,27 @@ from triggerfish.runtime.table import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from triggerfish.runtime.table import Item, Table, Value
     from triggerfish.types import Clock
 
 LEASE_MS = 30_000
-"""Longer than any one step takes: a Jenkins request ends after 13 s, an AWS call after 13 s."""
+"""Longer than any one step takes: a request of ours ends after 13 s."""
 
 RENEW_MS = 10_000
 
 
+NEWS = "news#"
+"""An attribute for each piece: several runs may leave theirs."""
+
+
 class LeaseLost(Unavailable):
-    """Another run holds the group now; ours must not act any more."""
+    """Another run holds the lease now; ours must not act any more."""
 
 
 class Lease:
-    """The right to act on one group. Use `take`, then `keep` before each step, then `end`."""
+    """The right to act on one partition. Use `take`, then `keep` before each step, then `end`."""
 
     def __init__(self, table: Table, partition: str, owner: str, clock: Clock) -> None:
         self._table = table
@@ -95,9 +102,9 @@ class Lease:
             current = error.current[0]
             if current is None or current.get("owner") != self._owner:
                 return True
-            news = current.get("news")
-            self.news = {k: str(v) for k, v in news.items()} if isinstance(news, Mapping) else {}
-            self._clear_mark()
+            left = [name for name in current if name.startswith(NEWS)]
+            self.news = {name.removeprefix(NEWS): str(current[name]) for name in left}
+            self._clear_mark(left)
             return False
         return True
 
@@ -121,20 +128,19 @@ class Lease:
 
     def _ask_holder(self, news: Mapping[str, str]) -> bool:
         marks: dict[str, Value] = {"again": True}
-        if news:
-            marks["news"] = dict(news)
+        marks |= {f"{NEWS}{about}": said for about, said in news.items()}
         try:
             self._table.write(Update(self._partition, "lease", set=marks, condition=Present()))
         except ConditionFailed:
             return False  # given back meanwhile: try to take it
         return True
 
-    def _clear_mark(self) -> None:
+    def _clear_mark(self, news: Sequence[str]) -> None:
         self._table.write(
             Update(
                 self._partition,
                 "lease",
-                remove=("again", "news"),
+                remove=("again", *news),
                 condition=Equals({"owner": self._owner}),
             )
         )
