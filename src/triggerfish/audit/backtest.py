@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from triggerfish.audit.notify import key_of_story
 from triggerfish.notice import rank
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 HOUR = timedelta(hours=1)
 NOISY_A_DAY = 1.0
 """A rule that mails more often than this is one that nobody reads any more."""
+NOISY_AT_LEAST = 3
+"""Mails in all: one bad day is no noise."""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,16 +38,25 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """A finding, and when its log would have been read."""
+    """Findings that are told together, the worst first, and when their logs would be read."""
 
     at: datetime
-    found: Found
+    found: tuple[Found, ...]
+
+    @property
+    def key(self) -> str:
+        return key_of_story(self.found)
+
+    @property
+    def severity(self) -> Severity:
+        return self.found[0].finding.severity
 
 
 class Mail(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     key: str
     rule: str
+    """The one that is to blame for it: the worst finding's."""
     count: int
 
 
@@ -75,11 +87,11 @@ def outcome(told: Sequence[Told], terms: Terms, *, files: int, records: int) -> 
     return Outcome(
         files=files,
         records=records,
-        findings=sum(each.found.count for each in ordered),
+        findings=sum(each.count for one in ordered for each in one.found),
         mails=len(sent),
         days=round(days, 1),
         held_back=_held_back(sent, terms.limit),
-        rules=tuple(_rules([each.found for each in ordered], sent, days)),
+        rules=tuple(_rules([each for one in ordered for each in one.found], sent, days)),
     )
 
 
@@ -89,16 +101,16 @@ def mails(told: Iterable[Told], terms: Terms) -> Iterator[Mail]:
     last: dict[str, datetime] = {}
     for each in told:
         yield from _due(waiting, last, terms, each.at)
-        finding = each.found.finding
-        if rank(finding.severity) < rank(terms.least):
+        if rank(each.severity) < rank(terms.least):
             continue
-        first = finding.key not in last or each.at >= last[finding.key] + terms.window
-        if finding.severity == "critical" or (first and finding.key not in waiting):
-            held = waiting.pop(finding.key, [])
-            last[finding.key] = each.at
+        key = each.key
+        first = key not in last or each.at >= last[key] + terms.window
+        if each.severity == "critical" or (first and key not in waiting):
+            held = waiting.pop(key, [])
+            last[key] = each.at
             yield _mail(each.at, [*held, each])
         else:
-            waiting.setdefault(finding.key, []).append(each)
+            waiting.setdefault(key, []).append(each)
     yield from _due(waiting, last, terms, datetime.max.replace(tzinfo=UTC))
 
 
@@ -113,9 +125,9 @@ def _due(
 
 
 def _mail(at: datetime, told: Sequence[Told]) -> Mail:
-    finding = told[0].found.finding
-    count = sum(each.found.count for each in told)
-    return Mail(at=at, key=finding.key, rule=finding.rule, count=count)
+    worst = max(told, key=lambda each: rank(each.severity))
+    count = sum(each.count for one in told for each in one.found)
+    return Mail(at=at, key=worst.key, rule=worst.found[0].finding.rule, count=count)
 
 
 def _held_back(sent: Sequence[Mail], limit: int) -> int:
@@ -136,7 +148,7 @@ def _rules(found: Sequence[Found], sent: Sequence[Mail], days: float) -> Iterato
             findings=sum(each.count for each in some),
             matters=len({each.finding.key for each in some}),
             mails=count[rule],
-            noisy=count[rule] / days > NOISY_A_DAY and count[rule] > 1,
+            noisy=count[rule] / days > NOISY_A_DAY and count[rule] >= NOISY_AT_LEAST,
         )
 
 

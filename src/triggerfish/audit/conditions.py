@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from triggerfish.audit.networks import Networks, glob_to_bytes
-from triggerfish.audit.sql import fold
+from triggerfish.audit.sql_words import fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -8,10 +8,9 @@ import msgspec
 
 from triggerfish.audit import stateful
 from triggerfish.audit.conditions import OfficeHours
-from triggerfish.audit.findings import facts_of, from_activity, key_of
+from triggerfish.audit.findings import facts_of, from_activity, key_of, without_secrets
 from triggerfish.audit.join import Join, Remembered
 from triggerfish.audit.logins import FEED, LoginRules
-from triggerfish.audit.masking import mask
 from triggerfish.audit.matchers import (
     CallMatcher,
     ChangeMatcher,
@@ -20,7 +19,6 @@ from triggerfish.audit.matchers import (
     SecretMatcher,
     Statement,
     StatementMatcher,
-    loose_secrets,
 )
 from triggerfish.audit.records import ActivityRecord, ConnectionRecord, Finding, UserRecord
 from triggerfish.audit.rules import (
@@ -35,7 +33,7 @@ from triggerfish.audit.rules import (
     in_force,
     lists_of,
 )
-from triggerfish.audit.sql import fold
+from triggerfish.audit.sql_words import fold
 from triggerfish.audit.sql_patterns import RUN_TEXT
 from triggerfish.audit.trail import CallRecord
 
@@ -157,11 +155,10 @@ class RuleSet:
             case "user":
                 yield from _USER_PREFILTER
             case "activity":
-                for statement in self._statements:
+                for statement in (*self._statements, *self._secrets):
                     yield from statement.loose()
                 if self._statements:
                     yield RUN_TEXT
-                yield from loose_secrets(self._secrets)
 
     def feeds(self, kind: LogKind) -> tuple[bytes, ...]:
         return (FEED,) if kind == "connection" and self._logins else ()
@@ -303,7 +300,7 @@ def _unread_finding(rule: Rule, problems: Sequence[ParseProblem], context: FileC
         kinds[each.kind] = kinds.get(each.kind, 0) + 1
     facts = {"problems": ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))}
     for number, each in enumerate(problems[:_SAMPLES], start=1):
-        facts[f"sample {number}, {each.kind} at byte {each.offset}"] = mask(each.sample)
+        facts[f"sample {number}, {each.kind} at byte {each.offset}"] = without_secrets(each.sample)
     return Finding(
         rule=rule.id,
         severity=rule.severity,

@@ -19,11 +19,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from triggerfish.audit import parse
-from triggerfish.audit.findings import account
-from triggerfish.audit.masking import mask
+from triggerfish.audit.findings import account, without_secrets
 from triggerfish.audit.networks import address_of, is_local
 from triggerfish.audit.records import ActivityRecord, ConnectionRecord, Finding
-from triggerfish.audit.sql import fold
+from triggerfish.audit.sql_words import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -185,7 +184,7 @@ class Join:
     def _remember_head(self, record: ActivityRecord, at: int) -> Head:
         """Whose transaction it is, is for a verified record to say, if there is one."""
         key = f"{record.pid}:{record.xid}"
-        statement = mask(record.statement)
+        statement = without_secrets(record.statement)
         known = self._heads.get(key)
         if known is not None and known.user == record.user:
             known.verified = known.verified or record.verified

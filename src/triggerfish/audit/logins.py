@@ -23,7 +23,7 @@ from triggerfish.audit.rules import (
     NewNetworkMatch,
     SprayMatch,
 )
-from triggerfish.audit.sql import fold
+from triggerfish.audit.sql_words import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

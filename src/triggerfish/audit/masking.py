@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from triggerfish.audit.sql import fold, pieces
+from triggerfish.audit.sql import pieces
+from triggerfish.audit.sql_words import fold
 
 if TYPE_CHECKING:
     from triggerfish.audit.sql import Piece
@@ -23,25 +24,26 @@ _BLANK = re.compile(r"\s+")
 
 _KEY_WORDS = (
     "aws_access_key_id|aws_secret_access_key|access_key_id|secret_access_key|aws_session_token"
-    "|session_token|security_token|master_symmetric_key|client_secret|secret|token"
+    "|session_token|security_token|master_symmetric_key|client_secret"
 )
+_OTHER_WORDS = "secret|token"
 _PASSWORD_WORDS = "password|passwd|pwd|identified by"  # noqa: S105  words, no secret
 _ANNOUNCED = re.compile(
     rf"(?:^|[^a-z0-9])(?:(?P<key>{_KEY_WORDS})|(?P<credentials>credentials)"
-    rf"|(?P<password>{_PASSWORD_WORDS}))[\s=:(]*(?:as\b\s*)?[\s=:(]*(?:e\s*)?$"
+    rf"|(?P<other>{_OTHER_WORDS})|(?P<password>{_PASSWORD_WORDS}))[\s=:(]*(?:as\b\s*)?[\s=:(]*(?:e\s*)?$"
 )
 _ACCOUNT_DDL = re.compile(r"(?:^|[^a-z0-9_])(?:create|alter) user(?:[^a-z0-9_]|$)")
 _UNTIL = re.compile(r"until\s*$")
 _EMBEDDED = re.compile(
-    rf"(?P<word>(?:{_KEY_WORDS}|{_PASSWORD_WORDS}))(?P<to>['\"]?\s*[=:]\s*['\"]?)(?P<secret>[^\s'\";,&)]++)",
+    rf"(?P<word>{_KEY_WORDS}|{_PASSWORD_WORDS}|{_OTHER_WORDS})(?P<to>['\"]?\s*[=:]\s*['\"]?)(?P<secret>[^\s'\";,&)]++)",
     re.IGNORECASE,
 )
 _NESTED = re.compile(
-    rf"(?P<word>{_KEY_WORDS}|{_PASSWORD_WORDS}|credentials)"
+    rf"(?P<word>{_KEY_WORDS}|{_PASSWORD_WORDS}|{_OTHER_WORDS}|credentials)"
     r"(?P<to>[\s=:(]*(?:as\s+)?(?:''|\\'|\"|\$))(?P<secret>.+)",
     re.IGNORECASE | re.DOTALL,
 )
-_ACCESS_KEY = re.compile(r"(?P<word>\b(?:AKIA|ASIA))[A-Z0-9]{12,}+")
+_ACCESS_KEY = re.compile(r"(?P<word>\b(?:AKIA|ASIA))(?P<to>)[A-Z0-9]{12,}+")
 _ROLE_ONLY = re.compile(r"\s*(?:aws_iam_role=[^;]*;?\s*)*", re.IGNORECASE)
 _HIDDEN = re.compile(r"(?:md5|sha256\|)?\**|md5[0-9a-f]{32}|disable", re.IGNORECASE)
 """What Redshift itself writes in place of a password."""
@@ -68,15 +70,20 @@ def masked(text: str) -> Masked:
             found = list(pieces(text, backslash=backslash, nests=nests))
             spans |= _secret_spans(text, found, kinds)
     shown = _without(text, spans)
-    for form, kind, mark in (
-        (_EMBEDDED, "key", r"\g<word>\g<to>" + MASK),
-        (_ACCESS_KEY, "key", r"\g<word>" + MASK),
-    ):
-        plainer = form.sub(mark, shown)
-        if plainer != shown:
-            kinds.add(kind)
-        shown = plainer
+
+    def blotted(found: re.Match[str]) -> str:
+        kinds.add(_kind_of(found["word"]))
+        return found["word"] + (found["to"] or "") + MASK
+
+    shown = _ACCESS_KEY.sub(blotted, _EMBEDDED.sub(blotted, shown))
     return Masked(shown, frozenset(kinds))
+
+
+def _kind_of(word: str) -> str:
+    word = fold(word)
+    if word in _PASSWORD_WORDS:
+        return "password"
+    return word if word == "credentials" else "other" if word in _OTHER_WORDS else "key"
 
 
 def _secret_spans(text: str, found: list[Piece], kinds: set[str]) -> set[tuple[int, int]]:
@@ -116,7 +123,7 @@ def _spans_of_text(
     nested = _NESTED.search(inside)
     if nested is None:
         return set()
-    kinds.add("password" if fold(nested["word"]) in _PASSWORD_WORDS else "key")
+    kinds.add(_kind_of(nested["word"]))
     return {(begin + nested.start("secret"), end)}
 
 

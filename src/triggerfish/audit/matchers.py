@@ -13,16 +13,16 @@ from triggerfish.audit.findings import (
     from_connection,
     key_of,
     title_of,
+    without_secrets,
 )
-from triggerfish.audit.masking import mask, masked
 from triggerfish.audit.networks import address_of, glob_to_bytes, is_local
 from triggerfish.audit.records import Finding
 from triggerfish.audit.rules import INTERNAL_USERS, ChangeMatch
-from triggerfish.audit.sql import fold
+from triggerfish.audit.sql_words import fold
 from triggerfish.audit.sql_patterns import Pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from triggerfish.audit.conditions import Lists, OfficeHours
@@ -52,11 +52,14 @@ CONNECTION_FIELDS = frozenset({
 CHANGE_FIELDS = frozenset({"user", "old_user", "valid_until"})
 STATEMENT_FIELDS = frozenset({"actor", "database", "bucket"})
 """And the facts of its patterns."""
-SECRET_HINTS = (
-    rb"access_key", rb"credentials", rb"session_token", rb"security_token", rb"symmetric_key",
-    rb"AKIA[A-Z0-9]{12}", rb"ASIA[A-Z0-9]{12}", rb"token", rb"secret", rb"password", rb"passwd",
-    rb"pwd", rb"identified",
-)  # fmt: skip
+SECRET_HINTS = {
+    "key": (rb"access_key", rb"session_token", rb"security_token", rb"symmetric_key",
+            rb"client_secret", rb"AKIA[A-Z0-9]{12}", rb"ASIA[A-Z0-9]{12}"),
+    "credentials": (rb"credentials",),
+    "password": (rb"password", rb"passwd", rb"pwd", rb"identified", rb"create", rb"alter"),
+    "other": (rb"secret", rb"token"),
+}  # fmt: skip
+"""What has to be in a record for `masking` to find a secret of a kind in it."""
 _ACTIONS = {"create": "created", "alter": "altered", "drop": "dropped", "rename": "renamed"}
 _GAINED = {"superuser": "superuser", "create_db": "createdb", "catalog_update": "catalog update"}
 
@@ -116,10 +119,10 @@ class ConnectionMatcher:
         end = b"" if last == COLUMNS["host"] else rb"\|"
         for event in self._match.event:
             name = glob_to_bytes(event)
-            yield rb"\|".join([b"^" + name + b" *", *rest]) + end
+            yield rb"\|".join([b"^" + name + b" ", *rest]) + end
             # Never seen, yet read as the same; kept apart, since it would slow down the others.
             yield rb"^[ \r]+" + name
-            yield b"^" + name + rb" *\r"
+            yield b"^" + name + rb"(?:[|\r]|  )"
 
 
 class ChangeMatcher:
@@ -212,9 +215,16 @@ class Statement:
         return self._readings
 
     @property
+    def secrets(self) -> frozenset[str]:
+        """Which kinds of secret are in it."""
+        from triggerfish.audit.masking import masked  # noqa: PLC0415  as above
+
+        return masked(self.record.statement).kinds
+
+    @property
     def shown(self) -> str:
         if self._shown is None:
-            self._shown = mask(self.record.statement)
+            self._shown = without_secrets(self.record.statement)
         return self._shown
 
     def value_of(self, facts: Mapping[str, str], field: str) -> str:
@@ -278,7 +288,7 @@ class StatementMatcher:
                 continue
             for pattern in self.patterns:
                 for found in pattern.find(reading):
-                    facts = {name: mask(value) for name, value in found.facts}
+                    facts = {name: without_secrets(value) for name, value in found.facts}
                     if facts not in seen and self._allows(statement, facts):
                         seen.append(facts)
                         yield facts
@@ -318,13 +328,17 @@ class SecretMatcher:
 
     def find(self, statement: Statement) -> Iterator[Finding]:
         record = statement.record
-        kinds = self._kinds & masked(record.statement).kinds
+        kinds = self._kinds & statement.secrets
         if kinds:
             facts = {"secret": ", ".join(sorted(kinds))}
             key = (fold(record.user), facts["secret"])
             yield from_activity(
                 self._rule, record, statement.context, key, facts, statement=statement.shown
             )
+
+    def loose(self) -> Iterator[bytes]:
+        for kind in sorted(self._kinds):
+            yield from SECRET_HINTS[kind]
 
 
 class RepeatMatcher(StatementMatcher):
@@ -394,11 +408,6 @@ class CallMatcher:
             key=key_of(self._rule.id, cluster, (record.event, record.actor)),
             facts=facts_of(facts),
         )
-
-
-def loose_secrets(matchers: Sequence[SecretMatcher]) -> Iterator[bytes]:
-    if matchers:
-        yield from SECRET_HINTS
 
 
 def _ms(at: datetime | None) -> int:

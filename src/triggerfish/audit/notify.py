@@ -91,31 +91,41 @@ def notices_of(found: Iterable[Found], runbooks: Mapping[str, str]) -> list[Noti
 
     Who guesses a password, logs in and makes a superuser is one story and not five.
     """
-    stories: dict[tuple[str, ...], dict[str, Found]] = {}
+    return [_notice_of_story(story, runbooks) for story in stories(found)]
+
+
+def stories(found: Iterable[Found]) -> list[list[Found]]:
+    """Findings that people are told of together, the worst of each first."""
+    told: dict[tuple[str, ...], dict[str, Found]] = {}
     for each in found:
         finding = each.finding
         where = finding.source or finding.actor
         story = (finding.cluster, where) if where else (finding.cluster, "", finding.key)
-        stories.setdefault(story, {})[each.id] = each  # completed meanwhile: the last one counts
-    return [_story(list(each.values()), runbooks) for each in stories.values()]
+        told.setdefault(story, {})[each.id] = each  # completed meanwhile: the last one counts
+    return [sorted(story.values(), key=_worst_first) for story in told.values()]
 
 
-def _story(found: list[Found], runbooks: Mapping[str, str]) -> Notice:
-    ordered = sorted(found, key=_worst_first)
+def key_of_story(ordered: Sequence[Found]) -> str:
     worst = ordered[0].finding
-    if len(found) == 1:
-        return notice_of(found[0], runbooks.get(worst.rule, ""))
-    names = "\0".join(sorted(f"{each.id}{_edition(each)}" for each in found))
+    if len(ordered) == 1:
+        return f"audit/{worst.key}"
+    return f"audit/{worst.cluster}/{worst.source or worst.actor}"
+
+
+def _notice_of_story(ordered: list[Found], runbooks: Mapping[str, str]) -> Notice:
+    worst = ordered[0].finding
+    if len(ordered) == 1:
+        return notice_of(ordered[0], runbooks.get(worst.rule, ""))
+    names = "\0".join(sorted(f"{each.id}{_edition(each)}" for each in ordered))
     statements = dict.fromkeys(each.finding.statement for each in ordered if each.finding.statement)
-    where = worst.source or worst.actor
     return Notice(
-        key=f"audit/{worst.cluster}/{where}",
+        key=key_of_story(ordered),
         severity=worst.severity,
-        title=f"{_of_cluster(worst)}, and {len(found) - 1} more from there",
+        title=f"{_of_cluster(worst)}, and {len(ordered) - 1} more from there",
         facts=tuple(_facts_of_story(ordered, runbooks.get(worst.rule, ""))),
         evidence=tuple(statements),
         trigger="audit",
-        at=min((each.finding.at for each in found if each.finding.at), default=None),
+        at=min((each.finding.at for each in ordered if each.finding.at), default=None),
         id=hashlib.sha256(names.encode()).hexdigest()[:32],
     )
 
@@ -163,16 +173,15 @@ def _of_cluster(finding: Finding) -> str:
     return f"{finding.cluster}: {finding.title}" if finding.cluster else finding.title
 
 
-def notice_of(found: Found, runbook: str = "", link: str | None = None) -> Notice:
+def notice_of(found: Found, runbook: str = "") -> Notice:
     """What a person is told of a finding. Sent again, it is the same notice."""
     finding = found.finding
     return Notice(
-        key=f"audit/{finding.key}",
+        key=key_of_story([found]),
         severity=finding.severity,
         title=_of_cluster(finding),
         facts=tuple(_facts(found, runbook)),
         evidence=(finding.statement,) if finding.statement else (),
-        link=link,
         trigger="audit",
         at=finding.at,
         id=f"{found.id}{_edition(found)}",

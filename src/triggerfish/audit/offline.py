@@ -18,7 +18,7 @@ from triggerfish.audit import backtest as pure
 from triggerfish.audit.config import Audit
 from triggerfish.audit.evaluate import RuleSet, RuleState
 from triggerfish.audit.logfile import log_file
-from triggerfish.audit.notify import finding_data, finding_row, grouped, iso, worst_first
+from triggerfish.audit.notify import finding_data, finding_row, grouped, iso, stories, worst_first
 from triggerfish.audit.records import FileContext, Severity
 from triggerfish.audit.resources import settings_of
 from triggerfish.audit.scan import FileReport, Options
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from triggerfish.audit.config import AuditSettings
+    from triggerfish.audit.entries import Found
     from triggerfish.audit.reading import Objects
     from triggerfish.audit.records import Finding
     from triggerfish.audit.stream import Source
@@ -273,8 +274,8 @@ def backtest(
     since: datetime | None,
     until: datetime | None,
 ) -> tuple[pure.Outcome, Counter[str]]:
-    """Read the logs in order; what each shows is told when it was written."""
-    told: list[pure.Told] = []
+    """Read the logs in order; what those of one time show is told when they were written."""
+    found: dict[datetime, list[Found]] = {}
     kinds: Counter[str] = Counter()
     for log in logs:
         seen = set(runner.findings)
@@ -286,7 +287,12 @@ def backtest(
         new = [each for each in new if pure.within(each, since, until)]
         latest = max((each.at for each in new if each.at), default=None)
         at = report.file.at or latest or datetime.now(UTC)
-        told += [pure.Told(at=at, found=found) for found in grouped(new, found_at=at)]
+        found.setdefault(at, []).extend(grouped(new, found_at=at))
+    told = [
+        pure.Told(at=at, found=tuple(story))
+        for at, some in found.items()
+        for story in stories(some)
+    ]
     made = pure.outcome(
         told,
         terms,

@@ -5,6 +5,7 @@ Pure: the ledger's entries, the findings and the names of the objects in, a repo
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 DAYS = 7
 HOUR = timedelta(hours=1)
+_FACT = re.compile(r"\{[a-z_]+\}")
+"""What a rule's title says of each finding: created, dropped."""
 MOST_LINES = 30
 """Gaps or unread files that the text lists; the data lists all."""
 
@@ -204,7 +207,7 @@ def _rules(found: Sequence[Found], rules: Sequence[Rule]) -> Iterator[RuleCount]
     times: Counter[str] = Counter()
     for each in found:
         times[each.finding.rule] += each.count
-    known = {rule.id: (rule.title, rule.severity) for rule in rules}
+    known = {rule.id: (_FACT.sub("changed", rule.title), rule.severity) for rule in rules}
     for each in found:
         known.setdefault(each.finding.rule, (each.finding.title, each.finding.severity))
     for name in sorted(known, key=lambda rule: (-matters[rule], rule)):
@@ -288,13 +291,7 @@ def _lines(report: Report) -> Iterator[str]:
     for cluster in report.clusters:
         yield ""
         yield f"Cluster {cluster.cluster}"
-        for kind in cluster.kinds:
-            yield (
-                f"  {kind.kind:<10} {kind.files_read} of {kind.files_expected} files,"
-                f" {kind.totals.records:,} records, {kind.totals.bytes:,} bytes"
-                + (f", {kind.unannounced} that no event announced" if kind.unannounced else "")
-                + (f", {kind.totals.problems} problems" if kind.totals.problems else "")
-            )
+        yield from (f"  {_kind_line(kind)}" for kind in cluster.kinds)
         if cluster.gaps:
             yield from _listed(
                 f"  {len(cluster.gaps)} hours without a connection log:", map(iso, cluster.gaps)
@@ -302,21 +299,43 @@ def _lines(report: Report) -> Iterator[str]:
         else:
             yield "  no gap in the hours"
     if report.unread:
-        unread = (f"{each.file}: {each.reason}" for each in report.unread)
         yield ""
-        yield from _listed("Not read:", unread)
+        yield from _listed("Not read:", (f"{each.file}: {each.reason}" for each in report.unread))
     yield ""
     yield "Findings by rule"
-    for rule in report.rules:
-        if rule.matters:
-            yield f"  {rule.matters:>5}  {rule.rule} ({rule.severity}): {rule.title}"
-    quiet = [rule.rule for rule in report.rules if not rule.matters]
-    if quiet:
-        yield f"  Quiet: {', '.join(quiet)}"
+    counts = [
+        (each.matters, f"{each.rule} ({each.severity}): {each.title}", each.rule)
+        for each in report.rules
+    ]
+    yield from _counted(counts)
     yield ""
     yield "Findings by control"
-    for control in report.controls:
-        yield f"  {control.matters:>5}  {control.control}: {', '.join(control.rules)}"
+    controls = report.controls
+    yield from _counted(
+        [(c.matters, f"{c.control}: {', '.join(c.rules)}", c.control) for c in controls]
+    )
+
+
+def _kind_line(kind: KindRead) -> str:
+    totals = kind.totals
+    parts = [
+        f"{kind.kind:<10} {kind.files_read} of {kind.files_expected} files",
+        f"{totals.records:,} records",
+        f"{totals.bytes:,} bytes",
+    ]
+    if kind.unannounced:
+        parts.append(f"{kind.unannounced} that no event announced")
+    if totals.problems:
+        parts.append(f"{totals.problems} problems")
+    return ", ".join(parts)
+
+
+def _counted(counts: Sequence[tuple[int, str, str]]) -> Iterator[str]:
+    """A line for each that found something, one for all that are quiet: that they looked counts."""
+    yield from (f"  {count:>5}  {line}" for count, line, _ in counts if count)
+    quiet = [name for count, _, name in counts if not count]
+    if quiet:
+        yield f"  Quiet: {', '.join(quiet)}"
 
 
 def _listed(head: str, items: Iterable[str]) -> Iterator[str]:

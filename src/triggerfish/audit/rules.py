@@ -92,7 +92,7 @@ class StatementMatch(_Match, tag="statement", frozen=True, kw_only=True):
 class SecretMatch(_Match, tag="secret", frozen=True, kw_only=True):
     """A statement with a secret in it, of these kinds."""
 
-    kinds: Annotated[tuple[Literal["key", "credentials", "password"], ...], Meta(min_length=1)]
+    kinds: Annotated[tuple[Literal["key", "credentials", "password", "other"], ...], Meta(min_length=1)]
 
 
 class CallMatch(_Match, tag="call", frozen=True, kw_only=True):

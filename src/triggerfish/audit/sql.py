@@ -15,20 +15,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from triggerfish.audit.sql_words import WORD, WORD_OR_QUOTE, fold, quoted_as_word
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WORD = r"A-Za-z0-9_$\x80-\U0010ffff"
-"""What identifiers are made of, as the inside of a character class. PostgreSQL takes any byte from
-0x80 on for a letter: https://www.postgresql.org/docs/8.0/sql-syntax.html#SQL-SYNTAX-IDENTIFIERS"""
-_MOVED = 0xE000
-_QUOTED_TO_WORD = {
-    code: _MOVED + code for code in range(128) if not (chr(code).isalnum() or chr(code) in "_$")
-}
-_WORD_TO_QUOTED = {moved: code for code, moved in _QUOTED_TO_WORD.items()}
-_ASCII_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+_TAG = WORD[:-1] + "$]"
 
-_SPECIAL = re.compile(rf"--|/\*|'|\"|(?<![{WORD}])\$(?:[A-Za-z_\x80-\U0010ffff][\w]*)?\$")
+_SPECIAL = re.compile(rf"--|/\*|'|\"|(?<!{WORD})\$(?:(?!\d){_TAG}+)?\$")
 _LINE = re.compile(r"[^\n\r]*+")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _BACKSLASH_STRING = re.compile(r"'(?:[^'\\]++|\\.|'')*+", re.DOTALL)
@@ -37,8 +31,8 @@ _QUOTED = re.compile(r'"(?:[^"]++|"")*+')
 _BLANK = re.compile(r"[ \t\n\r\f\v]+")
 _AROUND = re.compile(r" ?([(),.;=]) ?")
 _ESCAPED_BLANK = re.compile(r"\\[nrtf]")
-_CARRIES_SQL = re.compile(rf"(?<![{WORD}\"])(execute|unload)\(? ?'(\d+)")
-_HAS_BODY = re.compile(rf"(?<![{WORD}\"])(?:procedure|function|do)(?![{WORD}])")
+_CARRIES_SQL = re.compile(rf"(?<!{WORD_OR_QUOTE})(execute|unload)\(? ?'(\d+)")
+_HAS_BODY = re.compile(rf"(?<!{WORD_OR_QUOTE})(?:procedure|function|do)(?!{WORD})")
 _STRING = re.compile(r"'(\d+)")
 _PART = re.compile(r" ?\|\| ?|'(\d+)|[^'|]++|.")
 
@@ -69,16 +63,6 @@ class Reading:
     def string(self, placeholder: str) -> str:
         """What `'N` stands for."""
         return self.strings[int(placeholder[1:])]
-
-
-def fold(text: str) -> str:
-    """Lower case of ASCII letters only, as the server and a caseless scan of bytes have it."""
-    return text.lower() if text.isascii() else text.translate(_ASCII_LOWER)
-
-
-def shown(name: str) -> str:
-    """An identifier of a reading as a person writes it: `"public.cards` is `public.cards`."""
-    return name.replace('"', "").translate(_WORD_TO_QUOTED)
 
 
 def readings(statement: str) -> Iterator[Reading]:
@@ -187,11 +171,6 @@ def _inside(text: str, piece: Piece) -> str:
     inside = text[piece.begin + piece.tag : piece.end]
     closing = text[piece.begin : piece.begin + piece.tag]
     return inside.removesuffix(closing)
-
-
-def quoted_as_word(name: str) -> str:
-    """What is between the quotes of an identifier, as a reading has it."""
-    return fold(name.replace('""', '"')).translate(_QUOTED_TO_WORD)
 
 
 def _carried(reading: Reading) -> Iterator[tuple[str, str]]:

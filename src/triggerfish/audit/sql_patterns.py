@@ -24,18 +24,26 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
-from triggerfish.audit.sql import WORD, fold, quoted_as_word, shown
+from triggerfish.audit.sql_words import (
+    WORD,
+    WORD_OR_QUOTE,
+    fold,
+    quoted_as_word,
+    shown,
+    word_class,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from triggerfish.audit.sql import Reading
 
-_PART = rf'"?[{WORD}]++'
+_WORD_QUOTE_DOT = word_class('".')
+_PART = rf'"?{WORD}++'
 _NAME = rf"{_PART}(?:\.{_PART})*+"
-_BEFORE = rf'(?<![{WORD}"])'
-_BEFORE_NAME = rf'(?<![{WORD}".])'
-_AFTER = rf"(?![{WORD}])"
+_BEFORE = rf'(?<!{WORD_OR_QUOTE})'
+_BEFORE_NAME = rf'(?<!{_WORD_QUOTE_DOT})'
+_AFTER = rf"(?!{WORD})"
 _BLANK = rb"(?:\s|\\[nrtf])"
 _LONGEST_RUN = 3
 _HIDING = rb"/\*|--"
@@ -262,8 +270,8 @@ def _glob(text: str) -> str:
     if not rest:
         return first
     *between, last = rest
-    middle = "".join(f"(?>[{WORD}]*?{piece})" for piece in between if piece)
-    return f"{first}{middle}[{WORD}]*+" + (f"(?<={last})" if last else "")
+    middle = "".join(f"(?>{WORD}*?{piece})" for piece in between if piece)
+    return f"{first}{middle}{WORD}*+" + (f"(?<={last})" if last else "")
 
 
 def _runs(segment: Sequence[_Element]) -> Iterator[tuple[str, ...]]:
