@@ -52,6 +52,48 @@ class Topic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bucket:
+    """An S3 bucket of the stack's own: `<id>Bucket`. It is private, versioned, and outlives it.
+
+    It has no name of its own: CloudFormation gives it one that nobody else has.
+    """
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketEvents:
+    """What is created in a bucket that somebody else owns, as messages in a queue: `<id>Rule`.
+
+    The stack can't set up a foreign bucket: EventBridge has to be switched on there, once. S3 may
+    also be told to send to the queue itself. Either way the message holds an S3 event.
+    """
+
+    id: str
+    name: str
+    """The rule's."""
+    bucket: str
+    """The bucket's name."""
+    prefix: str
+    """Only keys that begin with it; all where it is empty."""
+    queue: str
+    """The `id` of the `Queue`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRule:
+    """Events of EventBridge's default bus, as messages in a queue: `<id>Rule`."""
+
+    id: str
+    name: str
+    description: str
+    pattern: str
+    """As JSON: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html"""
+    queue: str
+    """The `id` of the `Queue`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueSource:
     """An SQS event source mapping with partial batch responses."""
 
@@ -68,6 +110,14 @@ class ScheduleSource:
     id: str
     expression: str
     input: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSource:
+    """All events of a CloudWatch log group that is there already: `<id>LogFilter`."""
+
+    id: str
+    group: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +142,7 @@ class Function:
     memory_mb: int
     timeout_s: int
     calls: tuple[Call, ...]
-    sources: tuple[QueueSource | ScheduleSource, ...]
+    sources: tuple[QueueSource | ScheduleSource | LogSource, ...]
     settings: bytes
     environment: tuple[tuple[str, str], ...] = ()
     requirements: tuple[str, ...] = ()
@@ -126,6 +176,9 @@ class Blueprint:
     functions: tuple[Function, ...] = ()
     queues: tuple[Queue, ...] = ()
     topics: tuple[Topic, ...] = ()
+    buckets: tuple[Bucket, ...] = ()
+    bucket_events: tuple[BucketEvents, ...] = ()
+    event_rules: tuple[EventRule, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     outputs: tuple[tuple[str, str], ...] = field(default=())
     """Pairs of output name and `${...}` value."""

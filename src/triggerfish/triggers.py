@@ -6,6 +6,8 @@ from types import ModuleType
 
 TRIGGERS: dict[str, str] = {
     "provision": "triggerfish.provision",
+    "audit": "triggerfish.audit",
+    "notices": "triggerfish.notices",
 }
 """The name of each trigger and its package."""
 

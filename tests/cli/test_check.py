@@ -13,7 +13,7 @@ from tests.config.samples import GOOD, TOP
 from triggerfish.cli.context import Context
 from triggerfish.cli.main import build_app, run
 from triggerfish.config.schema import schema
-from triggerfish.triggers import TRIGGERS
+from triggerfish.triggers import TRIGGERS, room
 
 
 @pytest.fixture
@@ -74,7 +74,9 @@ def test_problems_are_data_with_json(
                 "line": 3,
                 "path": "x",
                 "found": "an unknown key",
-                "wanted": "one of name, region, functions, stage, jenkins or provision",
+                "wanted": (
+                    "one of name, region, functions, stage, jenkins, provision, audit or notices"
+                ),
                 "hint": None,
             }
         ],
@@ -117,8 +119,7 @@ def advised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[SampleAdvic
         return advice
 
     commands.advice = advise  # type: ignore[attr-defined]
-    for package in TRIGGERS.values():
-        monkeypatch.setitem(sys.modules, f"{package}.commands", commands)
+    monkeypatch.setitem(sys.modules, "triggerfish.provision.commands", commands)
     return advice
 
 
@@ -153,7 +154,7 @@ def test_aws_is_asked_only_when_wanted(app: typer.Typer, advised: list[SampleAdv
 def test_trigger_without_advice_has_none(
     app: typer.Typer, advised: list[SampleAdvice], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for package in TRIGGERS.values():
-        monkeypatch.delattr(sys.modules[f"{package}.commands"], "advice", raising=False)
+    for trigger in TRIGGERS:
+        monkeypatch.delattr(room(trigger, "commands"), "advice", raising=False)
     assert run(app, ["check", "--aws"]) == 0
     assert advised == []

@@ -197,10 +197,10 @@ def test_lambda_gets_its_own_platform() -> None:
     python = Path(sys.executable)
 
     assert Target.of_lambda(Settings(), python) == Target(
-        python="3.13", platform="aarch64-manylinux2014", interpreter=python
+        python="3.13", platform="aarch64-manylinux_2_34", interpreter=python
     )
     assert Target.of_lambda(Settings(architecture="x86_64"), python) == Target(
-        python="3.13", platform="x86_64-manylinux2014", interpreter=python
+        python="3.13", platform="x86_64-manylinux_2_34", interpreter=python
     )
 
 

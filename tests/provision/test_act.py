@@ -30,9 +30,9 @@ from triggerfish.provision.instructions import (
     Trigger,
     Unpoint,
 )
-from triggerfish.provision.lease import LeaseLost
 from triggerfish.provision.members import Memory, Slot
 from triggerfish.provision.store import GroupStore, Transition
+from triggerfish.runtime.lease import LeaseLost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

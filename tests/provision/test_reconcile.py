@@ -12,10 +12,10 @@ from triggerfish.durations import Duration
 from triggerfish.errors import Refused, Unavailable
 from triggerfish.local.jenkins.model import Job, Outcome
 from triggerfish.provision.describe import describe
-from triggerfish.provision.lease import Lease
 from triggerfish.provision.observation import HookView
 from triggerfish.provision.reconcile import dry_run, reconcile
 from triggerfish.provision.store import GroupStore, history
+from triggerfish.runtime.lease import Lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable

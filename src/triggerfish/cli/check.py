@@ -98,10 +98,11 @@ def _advice(context: Context) -> Iterator[Advice]:
 
 
 def _summary(context: Context, config: Config) -> str:
+    found = {trigger: getattr(config, trigger, None) for trigger in TRIGGERS}
     parts = [
-        f"{len(getattr(config, trigger))} {trigger}"
-        for trigger in TRIGGERS
-        if getattr(config, trigger, None)
+        f"{len(part)} {trigger}" if isinstance(part, tuple) else trigger
+        for trigger, part in found.items()
+        if part
     ]
     has = f" ({', '.join(parts)})" if parts else ""
     return f"{context.config_file.name}: no problem for stage {context.stage}{has}"

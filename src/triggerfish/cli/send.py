@@ -24,7 +24,7 @@ Instance = Annotated[
 
 def register(app: typer.Typer) -> None:
     events = new_app(help="Make a real event happen (default: locally).", no_args_is_help=True)
-    for command in (launch, terminate, standby, attach, duplicate):
+    for command in (launch, terminate, standby, attach, duplicate, notice, log):
         events.command()(command)
     app.add_typer(events, name="send")
 
@@ -83,6 +83,87 @@ def duplicate(ctx: typer.Context, *, group: Group, count: Count = 1) -> None:
         raise Refused("only the local stage repeats a notification; AWS does so by itself")
     again = actions.duplicate(stage.addresses["fleet"], group, count)
     _tell(ctx, again, "announced again")
+
+
+def notice(
+    ctx: typer.Context,
+    *,
+    severity: Annotated[
+        str, typer.Option("--severity", help="info, low, medium, warning, high or critical.")
+    ] = "info",
+    title: Annotated[
+        str, typer.Option("--title", help="What to tell.", metavar="TEXT")
+    ] = "This is a test",
+    key: Annotated[
+        str, typer.Option("--key", help="The matter: its repeats become a digest.", metavar="KEY")
+    ] = "notices/test",
+) -> None:
+    """Tell people something, through the queue and every channel: a test from end to end."""
+    from triggerfish.cli.stage import open_stage  # noqa: PLC0415  `--help` doesn't pay for it
+    from triggerfish.errors import InputError, Refused  # noqa: PLC0415
+    from triggerfish.faults import one_of  # noqa: PLC0415
+    from triggerfish.notice import SEVERITIES  # noqa: PLC0415
+    from triggerfish.notices.canary import trial  # noqa: PLC0415
+    from triggerfish.runtime.notices import NoticeQueue  # noqa: PLC0415
+
+    context = Context.of(ctx)
+    if context.config.notices is None:
+        raise Refused(
+            f"{context.config_file.name} has no [notices]: nobody is to be told",
+            hint="docs/notices.md says what to write",
+        )
+    found = next((each for each in SEVERITIES if each == severity), None)
+    if found is None:
+        raise InputError(f"--severity {severity}: wanted {one_of(SEVERITIES)}")
+    stage = open_stage(context)
+    told = trial(stage.stack, key=key, severity=found, title=title)
+    NoticeQueue(stage.clients.sqs, stage.queue_url("notices")).send(told)
+    if context.json:
+        context.print_data({"key": told.key, "severity": told.severity, "title": told.title})
+        return
+    context.say(f"handed over: {told.title} ({told.severity}, {told.key})")
+
+
+def log(
+    ctx: typer.Context,
+    files: Annotated[list[str], typer.Argument(help="Audit logs, plain or gz.", metavar="FILE...")],
+    *,
+    cluster: Annotated[
+        str | None,
+        typer.Option("--cluster", help="Whose log it is, when its name doesn't say."),
+    ] = None,
+) -> None:
+    """Put audit logs where Redshift would put them."""
+    from datetime import UTC, datetime  # noqa: PLC0415  `--help` doesn't pay for it
+    from pathlib import Path  # noqa: PLC0415
+
+    from triggerfish.cli.stage import open_stage  # noqa: PLC0415
+    from triggerfish.errors import InputError, Refused  # noqa: PLC0415
+    from triggerfish.local.audit import land, landing  # noqa: PLC0415
+
+    context = Context.of(ctx)
+    config = context.config
+    if config.audit is None:
+        raise Refused(
+            f"{context.config_file.name} has no [audit]: there is no place for logs",
+            hint="docs/audit.md says what to write",
+        )
+    name = cluster or next(iter(config.audit.clusters), config.name)
+    region = config.region_in(context.stage)
+    logs = []
+    for file in files:
+        try:
+            data = Path(file).read_bytes()
+        except OSError as error:
+            raise InputError(f"{file}: {error.strerror}") from error
+        logs.append(landing(file, data, cluster=name, region=region, now=datetime.now(UTC)))
+    clients = open_stage(context).clients
+    landed = [land(clients, config.audit, each) for each in logs]
+    if context.json:
+        context.print_data({"landed": landed})
+        return
+    for place in landed:
+        typer.echo(f"{place} landed")
 
 
 def _open(ctx: typer.Context, group: str) -> OpenStage:

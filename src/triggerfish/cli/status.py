@@ -25,8 +25,9 @@ def status(ctx: typer.Context) -> None:
 
     context = Context.of(ctx)
     stage = open_stage(context)
-    parts = {name: room(name, "commands").status(context, stage) for name in TRIGGERS}
-    dead = {name: _dead_letters(stage.clients, f"{stage.stack}-{name}-dead") for name in TRIGGERS}
+    used = [name for name in TRIGGERS if getattr(context.config, name)]
+    dead = {name: _dead_letters(stage.clients, f"{stage.stack}-{name}-dead") for name in used}
+    parts = {name: room(name, "commands").status(context, stage) for name in used}
     if context.json:
         context.print_data({"stack": stage.stack, "dead_letters": dead, **parts})
         return

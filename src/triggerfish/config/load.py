@@ -6,6 +6,8 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from triggerfish.config.convert import Unknown, convert
 from triggerfish.config.lines import lines_of
 from triggerfish.config.model import Config
@@ -52,15 +54,22 @@ def load(path: Path, stage: str = "local") -> Config:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise _cannot_read(path.name, "bytes that are not UTF-8", "UTF-8 text", line) from error
-    return parse(text, stage, file=path.name)
+    return parse(text, stage, file=path.name, folder=path.parent)
 
 
-def parse(text: str, stage: str = "local", *, file: str = FILE_NAME) -> Config:
-    """The config written in `text`; `file` is the name the problems carry."""
+def parse(
+    text: str, stage: str = "local", *, file: str = FILE_NAME, folder: Path | None = None
+) -> Config:
+    """The config written in `text`; `file` is the name the problems carry.
+
+    With `folder`, the files beside it that belong to the config are read too.
+    """
     document = _toml(text, file)
     faults: list[Fault] = []
     config = convert(document, Config, faults.append, in_local_stage=stage == "local")
     faults += _broken_rules(config, stage)
+    if not faults and folder is not None:
+        config = _with_files(config, folder, faults)
     if faults:
         try:
             lines = lines_of(text)
@@ -129,6 +138,24 @@ def _rules_of_triggers() -> Iterator[Callable[[Any, str], Iterator[Iterable[Faul
     for trigger in TRIGGERS:
         if has_room(trigger, "config_rules"):
             yield from room(trigger, "config_rules").RULES
+
+
+def _with_files(config: Any, folder: Path, faults: list[Fault]) -> Any:
+    """A trigger's `config_rules` may have `with_files(config, folder, lines_of)`.
+
+    It gives what becomes of the trigger's part of the config, and what is wrong in the files.
+    """
+    for trigger in TRIGGERS:
+        with_files = (
+            getattr(room(trigger, "config_rules"), "with_files", None)
+            if has_room(trigger, "config_rules")
+            else None
+        )
+        if with_files is not None:
+            part, found = with_files(config, folder, lines_of)
+            faults += found
+            config = replace(config, **{trigger: part})
+    return config
 
 
 def stage_rules(config: Config, stage: str) -> Iterator[Iterable[Fault]]:

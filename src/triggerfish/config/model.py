@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from triggerfish.audit.config import Audit
+from triggerfish.notices.config import Notices
 from triggerfish.provision.config import Jenkins, ProvisionGroup
 
 REGION = "^[a-z]{2}(-[a-z]+)+-[0-9]$"
@@ -69,6 +71,14 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         tuple[ProvisionGroup, ...],
         Meta(description="The Auto Scaling groups whose members are provisioned."),
     ] = ()
+    audit: Annotated[
+        Audit | None,
+        Meta(description="Where Redshift's audit logs come from, and what is looked for in them."),
+    ] = None
+    notices: Annotated[
+        Notices | None,
+        Meta(description="Who is told, and where. Without it nobody is; `status` shows what was."),
+    ] = None
 
     def stack(self, stage: str) -> str:
         """The CloudFormation stack, and the first part of every name in it."""

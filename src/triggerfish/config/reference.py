@@ -54,6 +54,8 @@ def _default(field: types.Field) -> str:
     match default_of(field):
         case str() | TextValue() as text:
             return f"`{quoted(str(text))}`"
+        case bool() as answer:
+            return f"`{str(answer).lower()}`"
         case int() as number:
             return f"`{number}`"
         case _:

@@ -59,7 +59,10 @@ def tables(model: type) -> Iterator[tuple[str, types.StructType]]:
         match kind:
             case types.StructType():
                 yield path and (path if path.endswith("]") else f"[{path}]"), kind
-                waiting[:0] = [(f.encode_name, f.type) for f in kind.fields]
+                inside = f"{path.strip('[]')}." if path else ""
+                waiting[:0] = [(f"{inside}{f.encode_name}", f.type) for f in kind.fields]
+            case types.UnionType():
+                waiting.insert(0, (path, without_none(kind)))
             case types.Metadata(type=inner):
                 waiting.insert(0, (path, inner))
             case types.DictType(value_type=inner):

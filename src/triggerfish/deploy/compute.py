@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, assert_never
 
-from triggerfish.blueprint import Call, QueueSource, ScheduleSource
+from triggerfish.blueprint import Call, LogSource, QueueSource, ScheduleSource
 from triggerfish.deploy.messaging import dead_letter_queue, queue_policy
 from triggerfish.deploy.permissions import (
     function_statements,
@@ -64,6 +64,8 @@ def function_resources(function: Function, settings: FunctionSettings) -> Resour
                 resources[f"{function.id}{source.queue}Mapping"] = _mapping(function, source)
             case ScheduleSource():
                 resources[f"{source.id}Schedule"] = _schedule(function, source, dead or "")
+            case LogSource():
+                resources |= _log_subscription(function, source)
             case _:
                 assert_never(source)
     return resources
@@ -134,6 +136,38 @@ def _mapping(function: Function, source: QueueSource) -> dict[str, object]:
     if source.maximum_concurrency is not None:
         properties["ScalingConfig"] = {"MaximumConcurrency": source.maximum_concurrency}
     return {"Type": "AWS::Lambda::EventSourceMapping", "Properties": properties}
+
+
+def _log_subscription(function: Function, source: LogSource) -> Resources:
+    """CloudWatch Logs calls the function with every event of this group, and may for no other.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html
+    """
+    home = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}"
+    permission = f"{source.id}LogPermission"
+    return {
+        permission: {
+            "Type": "AWS::Lambda::Permission",
+            "Properties": {
+                "Action": "lambda:InvokeFunction",
+                "FunctionName": reference(f"{function.id}Function"),
+                "Principal": "logs.amazonaws.com",
+                "SourceAccount": reference("AWS::AccountId"),
+                "SourceArn": expand(f"{home}:log-group:{source.group}:*"),
+            },
+        },
+        f"{source.id}LogFilter": {
+            "Type": "AWS::Logs::SubscriptionFilter",
+            # CloudWatch Logs tries the function when it is subscribed.
+            "DependsOn": [permission],
+            "Properties": {
+                "DestinationArn": reference(f"{function.id}Function.Arn"),
+                "FilterName": function.name,
+                "FilterPattern": "",
+                "LogGroupName": source.group,
+            },
+        },
+    }
 
 
 def _dead_letters_of_schedules(function: Function) -> str:

@@ -137,7 +137,7 @@ def blueprint_problems(blueprint: Blueprint, values: Mapping[str, str]) -> list[
         for source in function.sources:
             if isinstance(source, QueueSource):
                 problems += _queue_source(function, source, queues.get(source.queue))
-            elif not _is_schedule(source):
+            elif isinstance(source, ScheduleSource) and not _is_schedule(source):
                 problems.append(
                     f"schedule {source.id}: found {source.expression!r}, wanted rate(5 minutes), "
                     "cron(0 6 * * ? *) or at(2030-01-31T06:00:00)"

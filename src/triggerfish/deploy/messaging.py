@@ -8,11 +8,12 @@ from triggerfish.deploy.permissions import policy
 from triggerfish.deploy.references import expand, reference
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from triggerfish.blueprint import Queue, Topic
 
     Resources = dict[str, dict[str, object]]
+    Senders = Callable[[str], Sequence[dict[str, object]]]
 
 DEAD_LETTER_RETENTION_S = 14 * 24 * 3600
 """The longest SQS keeps a message: what failed for good waits for a person."""
@@ -30,8 +31,13 @@ docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutNotificationConfiguratio
 """
 
 
-def queue_resources(queue: Queue, topics: Sequence[Topic]) -> Resources:
-    """`queue`, its dead-letter queue, and who may send to them: the `topics` it subscribes to."""
+def queue_resources(
+    queue: Queue, topics: Sequence[Topic], senders: Senders = lambda _: ()
+) -> Resources:
+    """`queue`, its dead-letter queue, and who may send to them: the topics it subscribes to.
+
+    `senders` gives, for the logical id of either queue, the statements that let others send.
+    """
     main, dead = f"{queue.id}Queue", f"{queue.id}DeadLetterQueue"
     return {
         dead: dead_letter_queue(f"{queue.name}-dead", source=queue.name),
@@ -48,8 +54,8 @@ def queue_resources(queue: Queue, topics: Sequence[Topic]) -> Resources:
                 },
             },
         },
-        f"{main}Policy": queue_policy(main, topics),
-        f"{dead}Policy": queue_policy(dead, topics),
+        f"{main}Policy": queue_policy(main, topics, senders(main)),
+        f"{dead}Policy": queue_policy(dead, topics, senders(dead)),
     }
 
 
@@ -70,8 +76,10 @@ def dead_letter_queue(name: str, source: str | None) -> dict[str, object]:
     }
 
 
-def queue_policy(queue: str, topics: Sequence[Topic]) -> dict[str, object]:
-    """Only these topics of this account may send from outside, and nobody without TLS."""
+def queue_policy(
+    queue: str, topics: Sequence[Topic], senders: Sequence[dict[str, object]] = ()
+) -> dict[str, object]:
+    """Only these sources of this account may send from outside, and nobody without TLS."""
     arn = reference(f"{queue}.Arn")
     entries: list[dict[str, object]] = [
         {
@@ -87,6 +95,7 @@ def queue_policy(queue: str, topics: Sequence[Topic]) -> dict[str, object]:
         }
         for topic in topics
     ]
+    entries += senders
     entries.append(_without_tls("sqs:*", arn))
     return {
         "Type": "AWS::SQS::QueuePolicy",

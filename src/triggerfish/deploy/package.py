@@ -27,7 +27,12 @@ SETTINGS = "triggerfish_settings.json"
 SOURCE = Path(__file__).parents[2]
 """The folder that holds our package."""
 
-_PLATFORMS = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
+_PROCESSORS = {"arm64": "aarch64", "x86_64": "x86_64"}
+_AMAZON_LINUX_2 = frozenset({"3.11"})
+"""The runtimes that still run on it, with glibc 2.26; the others have Amazon Linux 2023 and 2.34.
+
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
+"""
 _LAYOUT = "1"
 """Part of the cache key: raise it when artifacts are made differently."""
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold
@@ -49,12 +54,13 @@ class Target:
     def of_lambda(cls, functions: FunctionSettings, interpreter: Path | None = None) -> Target:
         """Lambda itself, compiled by `interpreter` or by a Python of this machine, if it has it."""
         version = functions.runtime.removeprefix("python")
-        platform = _PLATFORMS.get(functions.architecture)
-        if platform is None:
+        processor = _PROCESSORS.get(functions.architecture)
+        if processor is None:
             raise Refused(f"architecture {functions.architecture!r}: wanted arm64 or x86_64")
+        system = "manylinux2014" if version in _AMAZON_LINUX_2 else "manylinux_2_34"
         return cls(
             python=version,
-            platform=platform,
+            platform=f"{processor}-{system}",
             interpreter=interpreter or bytecode.interpreter_for(version),
         )
 

@@ -38,10 +38,11 @@ NO_RESOURCE_LEVEL = frozenset(
         "elasticloadbalancing:DescribeTargetHealth",
         "route53:ListHostedZones",
         "route53:ListHostedZonesByName",
+        "ses:GetSuppressedDestination",
         "sts:GetCallerIdentity",
     }
 )
-"""The actions we may use for which AWS lists no resource type, so that only `*` can be granted.
+"""The actions we may use for which AWS wants no resource, so that only `*` can be granted.
 
 Source: Service Authorization Reference, docs.aws.amazon.com/service-authorization, 2026-11. A test
 holds this table against the copy of that reference which cfn-lint carries.

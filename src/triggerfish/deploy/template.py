@@ -6,6 +6,7 @@ One template serves every stage: between the local cloud and AWS only parameter 
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from triggerfish.blueprint import ScheduleSource
@@ -18,12 +19,19 @@ from triggerfish.deploy.compute import (
 )
 from triggerfish.deploy.messaging import queue_resources, topic_resources
 from triggerfish.deploy.references import expand, reference
+from triggerfish.deploy.storage import (
+    bucket_events_rule,
+    bucket_resources,
+    bucket_sender,
+    event_rule_resources,
+    rule_sender,
+)
 from triggerfish.deploy.validate import validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from triggerfish.blueprint import Blueprint, Parameter, Topic
+    from triggerfish.blueprint import Blueprint, EventRule, Parameter, Topic
     from triggerfish.deploy.compute import FunctionSettings
 
     Section = dict[str, dict[str, object]]
@@ -99,13 +107,28 @@ def _trigger_resources(blueprint: Blueprint, functions: FunctionSettings) -> Sec
     subscribed: defaultdict[str, list[Topic]] = defaultdict(list)
     for topic in blueprint.topics:
         subscribed[topic.queue].append(topic)
+    rules = [*blueprint.event_rules, *map(bucket_events_rule, blueprint.bucket_events)]
     for queue in blueprint.queues:
-        _add(resources, queue_resources(queue, subscribed[queue.id]), queue.id)
+        senders = partial(_senders, blueprint, rules, queue.id)
+        _add(resources, queue_resources(queue, subscribed[queue.id], senders), queue.id)
     for topic in blueprint.topics:
         _add(resources, topic_resources(topic), topic.id)
+    for bucket in blueprint.buckets:
+        _add(resources, bucket_resources(bucket), bucket.id)
+    for rule in rules:
+        _add(resources, event_rule_resources(rule), rule.id)
     for function in blueprint.functions:
         _add(resources, function_resources(function, functions), function.id)
     return resources
+
+
+def _senders(
+    blueprint: Blueprint, rules: Sequence[EventRule], queue_id: str, logical_id: str
+) -> list[dict[str, object]]:
+    """Who beside topics may send to the queue `queue_id`, of which `logical_id` is a part."""
+    from_rules = [rule_sender(rule, logical_id) for rule in rules if rule.queue == queue_id]
+    events = (each for each in blueprint.bucket_events if each.queue == queue_id)
+    return [*from_rules, *(bucket_sender(each, logical_id) for each in events)]
 
 
 def _parameters(blueprints: Iterable[tuple[str, Blueprint]]) -> Section:

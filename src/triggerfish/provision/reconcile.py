@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from triggerfish.provision.act import Actor
-from triggerfish.provision.lease import Lease, claim_wake
 from triggerfish.provision.observe import observe
 from triggerfish.provision.plan import plan_group
 from triggerfish.provision.store import GroupStore
 from triggerfish.runtime import log
+from triggerfish.runtime.lease import Lease, claim_wake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -5,7 +5,7 @@ Items, all with `pk` first:
     group#G     member#i-0abc          the member
     group#G     slot#00007             a number and who holds it
     group#G     memory                 what the group remembers
-    group#G     lease, wake            see `lease`
+    group#G     lease, wake            see `runtime.lease`
     gone#G      i-0abc                 a member that has gone, for 30 days
     history     is pk `instance#i-0abc`, sk `<milliseconds>#<version>`, for 90 days
 

@@ -7,7 +7,7 @@ import pytest
 from triggerfish.errors import Unavailable
 from triggerfish.local.fakes.clock import ManualClock
 from triggerfish.local.fakes.table import MemoryTable
-from triggerfish.provision.lease import Lease, LeaseLost, claim_wake
+from triggerfish.runtime.lease import Lease, LeaseLost, claim_wake
 from triggerfish.runtime.table import Delete, Put, Update
 
 if TYPE_CHECKING:

@@ -1,8 +1,10 @@
-"""One run a group at a time, and one wake-up ahead.
+"""One run at a time for one thing (a group, the outbox), and one wake-up ahead.
 
-The lease keeps concurrent runs of one group from asking Jenkins twice; the versions in the table
-keep the state right even where the lease fails. A run that finds the group taken leaves its mark
-(`again`), and the holder looks once more: the event that woke the other run is never lost.
+The lease keeps concurrent runs from doing the same twice; conditions in the table keep the state
+right even where the lease fails. A run that finds the thing taken leaves its mark (`again`), and
+the holder looks once more: the event that woke the other run is never lost.
+
+Two items of the partition are the lease's own: `lease` and `wake`.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from triggerfish.types import Clock
 
 LEASE_MS = 30_000
-"""Longer than any one step takes: a Jenkins request ends after 13 s, an AWS call after 13 s."""
+"""Longer than any one step takes: a request of ours ends after 13 s."""
 
 RENEW_MS = 10_000
 NEWS = "news#"
@@ -39,11 +41,11 @@ NEWS = "news#"
 
 
 class LeaseLost(Unavailable):
-    """Another run holds the group now; ours must not act any more."""
+    """Another run holds the lease now; ours must not act any more."""
 
 
 class Lease:
-    """The right to act on one group. Use `take`, then `keep` before each step, then `end`."""
+    """The right to act on one partition. Use `take`, then `keep` before each step, then `end`."""
 
     def __init__(self, table: Table, partition: str, owner: str, clock: Clock) -> None:
         self._table = table
@@ -124,7 +126,7 @@ class Lease:
 
     def _ask_holder(self, news: Mapping[str, str]) -> bool:
         marks: dict[str, Value] = {"again": True}
-        marks |= {f"{NEWS}{instance}": said for instance, said in news.items()}
+        marks |= {f"{NEWS}{about}": said for about, said in news.items()}
         try:
             self._table.write(Update(self._partition, "lease", set=marks, condition=Present()))
         except ConditionFailed:

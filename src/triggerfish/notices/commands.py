@@ -1,0 +1,43 @@
+"""What the command line shows of notices. `triggerfish mail` and `send notice` are common ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import typer
+
+    from triggerfish.cli.context import Context
+    from triggerfish.cli.stage import OpenStage
+
+
+def register(app: typer.Typer) -> None:
+    """Notices have no command of their own: `mail`, `send notice` and `status` show them."""
+    del app
+
+
+def status(context: Context, stage: OpenStage) -> dict[str, object]:
+    """The trigger's part of `triggerfish status`: what waits, and what a channel didn't take."""
+    if context.config.notices is None:
+        return {}
+    from triggerfish.notices.store import NoticeStore  # noqa: PLC0415  `--help` doesn't pay for it
+    from triggerfish.runtime.clock import SystemClock  # noqa: PLC0415
+
+    store = NoticeStore(stage.table, SystemClock())
+    due, parcels = store.due(), store.parcels()
+    return {
+        "waiting": sum(one.count for one in due),
+        "matters": len(due),
+        "held": sum(one.count for one in due if one.held_since_ms),
+        "on_the_way": [
+            {
+                "channels": list(parcel.open),
+                "failed": dict(parcel.failed),
+                "attempts": {
+                    name: {"count": attempt.count, "reason": attempt.reason}
+                    for name, attempt in parcel.attempts.items()
+                },
+            }
+            for parcel in parcels
+        ],
+    }
