@@ -21,7 +21,9 @@ from triggerfish.deploy.deployment import Plan, deploy, plan
 from triggerfish.deploy.package import Target
 from triggerfish.local import emulator, environments
 from triggerfish.local.clients import FLEET_SERVICES, clients_of
+from triggerfish.local.audit import AuditWorld
 from triggerfish.local.jenkins import TOKEN_VARIABLE
+from triggerfish.local.notices import NoticesWorld
 from triggerfish.local.ports import HOST, choose_ports
 from triggerfish.local.process import Child
 from triggerfish.local.project import LocalProject, Running
@@ -124,12 +126,14 @@ class LocalCloud:
         environments.ensure_environments(self.say, runtimes=[self.config.functions.runtime])
         world = ProvisionWorld(self.config, self.project.state, build_s=self.build_s)
         self._world = world
+        self._notices_world = NoticesWorld(self.config)
+        self._audit_world = AuditWorld(self.config)
         stand_ins = world.stand_ins(probe=self.real_jenkins)
         parts = ["aws", "fleet", "sandbox", *(f"jenkins-{name}" for name in stand_ins)]
         ports = choose_ports(parts, self.project.state / "ports.json")
         self.addresses.update({part: f"http://{HOST}:{port}" for part, port in ports.items()})
         self._child("aws", self._emulator_command(ports["aws"]))
-        self._child("sandbox", self._sandbox_command(ports["sandbox"]), world.secret_variables)
+        self._child("sandbox", self._sandbox_command(ports["sandbox"]), self._secret_variables)
         self._child("fleet", self._fleet_command(ports["fleet"]))
         for name, command in stand_ins.items():
             part = f"jenkins-{name}"
@@ -140,6 +144,10 @@ class LocalCloud:
             )
         for child in self.children.values():
             child.wait_until_ready()
+
+    @property
+    def _secret_variables(self) -> dict[str, str]:
+        return {**self._world.secret_variables, **self._notices_world.secret_variables}
 
     def _child(
         self, name: str, command: list[str], secret_variables: Mapping[str, str] | None = None
@@ -179,7 +187,7 @@ class LocalCloud:
             aws_url=self.addresses["aws"],
             default_python=python.path,
             endpoints=endpoints,
-            secrets=tuple(self._world.secret_variables),
+            secrets=tuple(self._secret_variables),
             port=port,
         )
         return [*_module("sandbox"), *to_arguments(options)]
@@ -209,6 +217,8 @@ class LocalCloud:
         with ThreadPoolExecutor(1) as pool:
             building = pool.submit(self._plan)
             self._world.make(clients, self.addresses)
+            self._notices_world.make(clients)
+            self._audit_world.make(clients)
             made = building.result()
         done = deploy(
             made,
@@ -218,6 +228,7 @@ class LocalCloud:
             given=self._world.template_parameters(self.addresses),
         )
         self._world.connect(clients, dict(done.applied.outputs))
+        self._audit_world.connect(clients)
         return self._world.function_parameters(clients, self.addresses)
 
     def _plan(self) -> Plan:

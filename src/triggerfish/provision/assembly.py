@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from triggerfish.notice import Notice
     from triggerfish.provision.config import ProvisionGroup, ProvisionSettings
     from triggerfish.runtime.aws import Clients
+    from triggerfish.runtime.notices import NoticeQueue
     from triggerfish.runtime.table import Table
     from triggerfish.types import Clock
 
@@ -60,8 +61,12 @@ class Assembly:
         *,
         queue_url: str,
         parameters: Mapping[str, str],
+        notices: NoticeQueue | None = None,
     ) -> None:
-        """`parameters` maps "zone NAME" to a hosted zone id and "jenkins NAME" to its address."""
+        """`parameters` maps "zone NAME" to a hosted zone id and "jenkins NAME" to its address.
+
+        Without `notices` people find out by `status` and the log alone.
+        """
         self.groups = {group.group: group for group in settings.groups}
         self._settings = settings
         self._clients = clients
@@ -69,6 +74,7 @@ class Assembly:
         self._clock = clock
         self._queue_url = queue_url
         self._parameters = parameters
+        self._notices = notices
         self._secrets = Secrets(clients, clock)
         self._jenkins: dict[str, Jenkins] = {}
         self.ports = Ports(
@@ -87,8 +93,10 @@ class Assembly:
         )
 
     def tell(self, notice: Notice) -> None:
-        """Hand a notice to people: a log line, and `status`."""
+        """Tell people; `status` and the log show it too."""
         keep_notice(self._table, notice, self._clock)
+        if self._notices is not None:
+            self._notices.send(notice)
         log.warning("notice", key=notice.key, title=notice.title, facts=dict(notice.facts))
 
     def _pace(self, name: str, capacity: int, refill_per_s: int) -> Pace:

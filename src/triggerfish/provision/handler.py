@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 
 from triggerfish.errors import InputError
@@ -18,12 +19,14 @@ from triggerfish.runtime.envelopes import (
     SqsBatch,
     parse_event,
 )
+from triggerfish.runtime.notices import QUEUE_VARIABLE, NoticeQueue
 from triggerfish.runtime.table import DynamoTable
 
 
 @cache
 def assembly() -> Assembly:
     clients = Clients()
+    notices_url = os.environ.get(QUEUE_VARIABLE)
     return Assembly(
         settings.load(ProvisionSettings),
         clients,
@@ -31,6 +34,7 @@ def assembly() -> Assembly:
         SystemClock(),
         queue_url=settings.variable("TRIGGERFISH_QUEUE_URL"),
         parameters=settings.parameters(),
+        notices=NoticeQueue(clients.sqs, notices_url) if notices_url else None,
     )
 
 

@@ -28,6 +28,8 @@ from triggerfish.provision.config import ProvisionSettings
 from triggerfish.provision.records import record_calls
 from triggerfish.runtime.dead_letters import dead_letter_calls
 from triggerfish.runtime.event_bridge import schedule_input
+from triggerfish.runtime.notices import CALLS as NOTICE_CALLS
+from triggerfish.runtime.notices import QUEUE_VARIABLE
 from triggerfish.runtime.secrets import secret_calls
 from triggerfish.runtime.table import CALLS as TABLE_CALLS
 
@@ -52,6 +54,8 @@ class ConfigPart(Protocol):
     def name(self) -> str: ...
     @property
     def functions(self) -> FunctionPart: ...
+    @property
+    def notices(self) -> object | None: ...
     @property
     def jenkins(self) -> Mapping[str, Jenkins]: ...
     @property
@@ -119,6 +123,7 @@ def _function(config: ConfigPart, stack: str, stage: str) -> Function:
             ("TRIGGERFISH_QUEUE_URL", "${ProvisionQueue}"),
             ("TRIGGERFISH_DEAD_LETTER_QUEUE_URL", "${ProvisionDeadLetterQueue}"),
             ("TRIGGERFISH_PARAMETERS", _parameters_variable(config)),
+            *_notices_variable(config),
         ),
         wakes_itself=True,
         vpc=_vpc(config),
@@ -132,12 +137,18 @@ def _calls(config: ConfigPart) -> tuple[Call, ...]:
         *TABLE_CALLS,
         Call("sqs:SendMessage", "${ProvisionQueue.Arn}"),
         *dead_letter_calls("Provision"),
+        *(NOTICE_CALLS if config.notices is not None else ()),
         *auto_scaling_calls(groups),
         *machine_calls(groups),
         *BALANCER_CALLS,
         *record_calls([_zone_id(zone) for zone in _zones(config)]),
         *(call for one in settings.jenkins.values() for call in secret_calls(one.token)),
     )
+
+
+def _notices_variable(config: ConfigPart) -> tuple[tuple[str, str], ...]:
+    """Where people are told through; nothing where the config tells nobody."""
+    return ((QUEUE_VARIABLE, "${NoticesQueue}"),) if config.notices is not None else ()
 
 
 def _vpc(config: ConfigPart) -> Vpc | None:

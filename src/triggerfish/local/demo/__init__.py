@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from triggerfish.config.load import load
 from triggerfish.local.cloud import LocalCloud
-from triggerfish.local.demo import provision
+from triggerfish.local.demo import audit, provision
 from triggerfish.local.project import LocalProject
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ACTS: dict[str, Callable[[LocalCloud, Callable[[str], None]], Act]] = {
     "provision": provision.play,
+    "audit": audit.play,
 }
 """One act a trigger, played in this order."""
 
