@@ -34,7 +34,7 @@ from triggerfish.audit.rules import (
     lists_of,
 )
 from triggerfish.audit.sql_words import fold
-from triggerfish.audit.sql_patterns import RUN_TEXT
+from triggerfish.audit.sql_patterns import RUN_TEXT, shortest
 from triggerfish.audit.trail import CallRecord
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class RuleSet:
     def prefilter(self, kind: LogKind) -> tuple[bytes, ...]:
         found = self._prefilters.get(kind)
         if found is None:
-            found = self._prefilters[kind] = tuple(sorted(set(self._loose(kind))))
+            found = self._prefilters[kind] = tuple(shortest(self._loose(kind)))
         return found
 
     def _loose(self, kind: LogKind) -> Iterator[bytes]:

@@ -154,6 +154,8 @@ def _unpacked(event: Mapping[str, object]) -> bytes:
         raise InputError(f"the log batch can't be unpacked: {error}") from error
     if stream.unconsumed_tail:
         raise InputError(f"the log batch unpacks to more than {MOST_BATCH_BYTES} bytes")
+    if not stream.eof:
+        raise InputError("the log batch can't be unpacked: it ends too early")
     return text
 
 

@@ -197,7 +197,9 @@ def _is_unchanged(record: UserRecord, before: Flags | None) -> bool:
 class Statement:
     """A record of the activity log, with what several matches need to know of it."""
 
-    __slots__ = ("_readings", "_shown", "context", "memory", "record")
+    __slots__ = (
+        "_folded", "_readings", "_runs_text", "_shown", "context", "memory", "record",
+    )  # fmt: skip
 
     def __init__(self, record: ActivityRecord, memory: Memory, context: FileContext) -> None:
         self.record = record
@@ -205,6 +207,8 @@ class Statement:
         self.context = context
         self._readings: list[Reading] | None = None
         self._shown: str | None = None
+        self._folded: str | None = None
+        self._runs_text = False
 
     @property
     def readings(self) -> list[Reading]:
@@ -213,6 +217,13 @@ class Statement:
 
             self._readings = list(readings(self.record.statement))
         return self._readings
+
+    def may_hold(self, pattern: Pattern) -> bool:
+        """A quick look: most statements hold what few patterns need."""
+        if self._folded is None:
+            self._folded = fold(self.record.statement)
+            self._runs_text = "execute" in self._folded
+        return self._runs_text or pattern.may_be_in(self._folded)
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -283,10 +294,11 @@ class StatementMatcher:
         if self._off_hours and not (self._hours and self._hours.are_off(record.at)):
             return
         seen = []
-        for reading in statement.readings:
+        patterns = [each for each in self.patterns if statement.may_hold(each)]
+        for reading in statement.readings if patterns else ():
             if self._inside is not None and reading.verb != self._inside:
                 continue
-            for pattern in self.patterns:
+            for pattern in patterns:
                 for found in pattern.find(reading):
                     facts = {name: without_secrets(value) for name, value in found.facts}
                     if facts not in seen and self._allows(statement, facts):

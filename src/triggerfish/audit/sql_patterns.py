@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ from triggerfish.audit.sql_words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from triggerfish.audit.sql import Reading
 
@@ -46,6 +47,12 @@ _BEFORE_NAME = rf'(?<!{_WORD_QUOTE_DOT})'
 _AFTER = rf"(?!{WORD})"
 _BLANK = rb"(?:\s|\\[nrtf])"
 _LONGEST_RUN = 3
+_TELLING = 3
+_RARE = 9
+"""Letters of a word that is rare enough by itself."""
+_COMMON = frozenset(
+    "select insert update delete create drop alter set from with into table on to".split()
+)
 _HIDING = rb"/\*|--"
 RUN_TEXT = rb"execute" + _BLANK + rb"*(?:['($]|" + _HIDING + rb")"
 """Text that is run as SQL may be put together from parts: each EXECUTE of a text is looked at."""
@@ -76,8 +83,6 @@ class Found:
 
 class Pattern:
     """A compiled pattern. The expressions are compiled when first needed."""
-
-    __slots__ = ("_alternatives", "_compiled", "_lists", "_many", "source")
 
     def __init__(self, source: str, lists: Mapping[str, Sequence[str]]) -> None:
         """Raises `PatternError`."""
@@ -155,24 +160,46 @@ class Pattern:
                 words = "|".join(_exact_literal(each) for each in element.text.split("|"))
                 return f"{_BEFORE}(?:{words}){_AFTER}"
 
-    def loose(self) -> Iterator[bytes]:
+    def loose(self) -> list[bytes]:
         """Patterns of bytes (see `scan.Rules`), one of which is in every text that matches."""
-        if self.is_inert:
-            return
-        for segments in self._alternatives:
-            yield from self._loosest(segments)
+        return [] if self.is_inert else shortest(
+            pattern for segments in self._alternatives for pattern in self._loosest(segments)
+        )
 
     def _loosest(self, segments: Sequence[Sequence[_Element]]) -> Iterator[bytes]:
-        """The longest run of words is what is rarest; a list of names is rarer than one word."""
-        runs = [run for segment in segments for run in _runs(segment)]
-        best = max(runs, key=len, default=())
-        named = next((e for s in segments for e in s if e.kind == "list"), None)
-        names = [] if named is None else [_loose_name(each) for each in self._lists[named.text]]
-        if len(best) < 2 and names and all(names):
-            yield from names
+        """By what is rarest in a log: an uncommon word, then a list's names, then other words."""
+        elements = [element for segment in segments for element in segment]
+        rare = [element.text for element in elements if _is_rare(element)]
+        names = next((self._pieces(e) for e in elements if e.kind == "list"), [])
+        if rare:
+            yield from map(_loose_word, max(rare, key=len).split("|"))
+        elif names:
+            yield from (re.escape(each.encode()) for each in names)
         else:
-            for words in product(*(each.split("|") for each in best)):
-                yield _loose_run(words)
+            runs = [run for segment in segments for run in _runs(segment)]
+            best = max(runs, key=_rank, default=())
+            yield from map(_loose_run, product(*(each.split("|") for each in best)))
+
+    def _pieces(self, element: _Element) -> list[str]:
+        """What of a list's names is in any text that holds one; nothing where that is too little."""
+        pieces = [_longest_piece(each) for each in self._lists[element.text]]
+        return pieces if min(map(len, pieces), default=0) >= _TELLING else []
+
+    @cached_property
+    def _needs(self) -> list[tuple[str, ...]]:
+        """Of each of these, one is in the code of what matches."""
+        needs = []
+        for element in self._alternatives[-1]:  # the one without what may be left out
+            for each in element:
+                if each.kind == "word" and not set("*:") & set(each.text):
+                    needs.append(tuple(each.text.split("|")))
+                elif each.kind == "list" and (pieces := self._pieces(each)):
+                    needs.append(tuple(pieces))
+        return needs
+
+    def may_be_in(self, text: str) -> bool:
+        """Whether a folded text that runs no other text may hold a match: a quick look."""
+        return all(any(each in text for each in needed) for needed in self._needs)
 
 
 def _expanded(source: str, lists: Mapping[str, Sequence[str]]) -> list[list[_Element]]:
@@ -290,25 +317,43 @@ def _runs(segment: Sequence[_Element]) -> Iterator[tuple[str, ...]]:
         yield run
 
 
+def _is_rare(element: _Element) -> bool:
+    """A word that a scan may as well look for alone."""
+    words = element.text.split("|")
+    return element.kind == "word" and all(
+        "*" not in word and ("_" in word or len(word) >= _RARE) for word in words
+    )
+
+
+def _rank(run: tuple[str, ...]) -> tuple[bool, int]:
+    first = run[0].split("|")[0]
+    return first not in _COMMON and len(first) > _TELLING, len(run)
+
+
 def _loose_run(words: Sequence[str]) -> bytes:
     """Plain text first: a scan without hyperscan looks for that before anything else."""
     if not words:
         return rb"\S"
     pattern = _loose_word(words[-1])
     for word in reversed(words[:-1]):
-        pattern = (
-            _loose_word(word) + b"(?:" + _BLANK + b"+" + pattern
-            + b"|" + _BLANK + b"*(?:" + _HIDING + b"))"
-        )  # fmt: skip
+        hidden = _BLANK + b"*(?:" + _HIDING + b")"
+        pattern = _loose_word(word) + b"(?:" + _BLANK + b"+" + pattern + b"|" + hidden + b")"
     return pattern
+
+
+def shortest(patterns: Iterable[bytes]) -> list[bytes]:
+    """Without those that begin with all of another: `grant(?:...)` beside `grant`."""
+    kept: list[bytes] = []
+    for pattern in sorted(set(patterns), key=len):
+        if not any(pattern.startswith(each + b"(") for each in kept):
+            kept.append(pattern)
+    return sorted(kept)
 
 
 def _loose_word(word: str) -> bytes:
     return rb"\S*".join(re.escape(piece.encode()) for piece in word.split("*"))
 
 
-def _loose_name(name: str) -> bytes:
-    """The longest piece of a name's last part that a quoted or unquoted name both show."""
-    last = fold(name).rsplit(".", 1)[-1]
-    longest = max(re.split(r"[*\"']", last), key=len)
-    return re.escape(longest.encode())
+def _longest_piece(name: str) -> str:
+    """What of a listed name is in the log however its parts are quoted."""
+    return max(re.split(r"[*.\"']", fold(name)), key=len)
