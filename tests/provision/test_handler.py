@@ -24,9 +24,9 @@ from triggerfish.provision import handler as function
 from triggerfish.provision.aws import AwsAutoScaling
 from triggerfish.provision.config import Jenkins, ProvisionSettings
 from triggerfish.provision.events import wake_message
-from triggerfish.runtime.lease import Lease
 from triggerfish.provision.store import GroupStore
 from triggerfish.runtime.clock import SystemClock
+from triggerfish.runtime.lease import Lease
 from triggerfish.runtime.table import DynamoTable
 from triggerfish.secret_reference import SecretReference
 

@@ -43,6 +43,7 @@ class Config:
     functions: Functions = field(default_factory=Functions)
     provision: tuple[ProvisionGroup, ...] = (make_group(),)
     jenkins: dict[str, Jenkins] = field(default_factory=lambda: {"main": make_jenkins()})
+    notices: object | None = None
 
 
 def function(config: Config) -> Function:
@@ -56,6 +57,13 @@ def calls(config: Config | None = None) -> dict[str, set[str]]:
     for call in function(config or Config()).calls:
         found.setdefault(call.action, set()).add(call.resource)
     return found
+
+
+def test_notices_go_to_their_queue_where_people_are_to_be_told() -> None:
+    config = Config(notices=object())
+    assert dict(function(config).environment)["TRIGGERFISH_NOTICES_QUEUE_URL"] == "${NoticesQueue}"
+    assert "${NoticesQueue.Arn}" in calls(config)["sqs:SendMessage"]
+    assert "TRIGGERFISH_NOTICES_QUEUE_URL" not in dict(function(Config()).environment)
 
 
 def test_without_groups_nothing_is_needed() -> None:

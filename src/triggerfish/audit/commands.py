@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from triggerfish.cli.context import Context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import date, datetime
 
     from triggerfish.audit.assembly import Assembly
@@ -194,6 +194,14 @@ def status(context: Context, stage: OpenStage) -> dict[str, object]:
             for each in recent[-10:]
         ],
     }
+
+
+def status_lines(part: Mapping[str, Any]) -> Iterator[str]:
+    """The same for a person."""
+    clusters = part.get("clusters") or {}
+    yield f"{len(clusters)} clusters, {part.get('waiting', 0)} files wait to be read"
+    for notice in part.get("notices", ()):
+        yield f"{str(notice['at'])[:19]}  {notice['title']}"
 
 
 def advice(context: Context) -> Iterator[object]:

@@ -10,8 +10,6 @@ from triggerfish.cli.context import Context
 from triggerfish.triggers import TRIGGERS, room
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from triggerfish.runtime.aws import Clients
 
 
@@ -20,7 +18,10 @@ def register(app: typer.Typer) -> None:
 
 
 def status(ctx: typer.Context) -> None:
-    """Show all triggers on one screen, and what is wrong."""
+    """Show all triggers on one screen, and what is wrong.
+
+    Each trigger says its part: `status` the data, `status_lines` the same as a person reads it.
+    """
     from triggerfish.cli.stage import open_stage  # noqa: PLC0415  `--help` doesn't pay for it
 
     context = Context.of(ctx)
@@ -35,7 +36,7 @@ def status(ctx: typer.Context) -> None:
     for name, part in parts.items():
         context.print_line("")
         context.print_line(f"{name}: {dead[name]} dead letters")
-        for line in _lines(part):
+        for line in room(name, "commands").status_lines(part):
             context.print_line(f"  {line}")
 
 
@@ -48,19 +49,3 @@ def _dead_letters(clients: Clients, queue: str) -> int:
             QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"]
         )
     return int(found["Attributes"]["ApproximateNumberOfMessages"])
-
-
-def _lines(part: Mapping[str, object]) -> Iterator[str]:
-    groups, notices = part.get("groups"), part.get("notices")
-    for group in groups if isinstance(groups, list) else []:
-        failed = group["failed"]
-        yield (
-            f"{group['group']}: {group['ready']} of {group['members']} ready,"
-            f" {group['on_the_way']} on the way, {len(failed)} failed"
-        )
-        for member in failed:
-            yield f"  {member['instance']} ({member['name'] or 'no name'}): {member['reason']}"
-    for notice in notices if isinstance(notices, list) else []:
-        reason = dict(notice["facts"] or ()).get("Reason")
-        why = f": {reason}" if reason else ""
-        yield f"notice {str(notice['at'])[:19]}  {notice['title']}{why}"

@@ -20,8 +20,8 @@ from triggerfish.deploy import blueprints
 from triggerfish.deploy.deployment import Plan, deploy, plan
 from triggerfish.deploy.package import Target
 from triggerfish.local import emulator, environments
-from triggerfish.local.clients import FLEET_SERVICES, clients_of
 from triggerfish.local.audit import AuditWorld
+from triggerfish.local.clients import FLEET_SERVICES, clients_of
 from triggerfish.local.jenkins import TOKEN_VARIABLE
 from triggerfish.local.notices import NoticesWorld
 from triggerfish.local.ports import HOST, choose_ports

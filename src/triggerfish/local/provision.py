@@ -20,10 +20,10 @@ from triggerfish.errors import Error, Refused
 from triggerfish.local.fleet.world import WorldGroup, ensure_world
 from triggerfish.provision.events import wake_message
 from triggerfish.provision.jenkins import Jenkins
-from triggerfish.runtime.lease import end_lease_of_the_dead
 from triggerfish.provision.resources import jenkins_parameters, settings_of
 from triggerfish.provision.store import GroupStore
 from triggerfish.runtime.aws import calling
+from triggerfish.runtime.lease import end_lease_of_the_dead
 from triggerfish.runtime.table import DynamoTable
 
 if TYPE_CHECKING:

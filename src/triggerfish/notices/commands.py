@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     import typer
 
     from triggerfish.cli.context import Context
@@ -14,6 +16,17 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Notices have no command of their own: `mail`, `send notice` and `status` show them."""
     del app
+
+
+def status_lines(part: Mapping[str, Any]) -> Iterator[str]:
+    """The same for a person."""
+    if not part:
+        return
+    held = f", {part['held']} held back by the hourly limit" if part["held"] else ""
+    yield f"{part['waiting']} notices of {part['matters']} matters wait for their digest{held}"
+    for parcel in part["on_the_way"]:
+        for name, attempt in parcel["attempts"].items():
+            yield f"{name} did not take a message, tried {attempt['count']}: {attempt['reason']}"
 
 
 def status(context: Context, stage: OpenStage) -> dict[str, object]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from triggerfish.cli.context import Context
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from triggerfish.cli.stage import OpenStage
     from triggerfish.provision.advice import Advice
@@ -144,6 +144,22 @@ def status(context: Context, stage: OpenStage) -> dict[str, object]:
             report.notice_data(item) for item in stage.table.query("notices", "provision/")
         ],
     }
+
+
+def status_lines(part: Mapping[str, Any]) -> Iterator[str]:
+    """The same for a person: each group, who failed, and what people were told."""
+    for group in part["groups"]:
+        failed = group["failed"]
+        yield (
+            f"{group['group']}: {group['ready']} of {group['members']} ready,"
+            f" {group['on_the_way']} on the way, {len(failed)} failed"
+        )
+        for member in failed:
+            yield f"  {member['instance']} ({member['name'] or 'no name'}): {member['reason']}"
+    for notice in part["notices"]:
+        reason = dict(notice["facts"] or ()).get("Reason")
+        why = f": {reason}" if reason else ""
+        yield f"notice {str(notice['at'])[:19]}  {notice['title']}{why}"
 
 
 def advice(context: Context) -> Sequence[Advice]:
