@@ -108,8 +108,10 @@ class OfficeHours:
         return bool(self._begin)
 
     def are_off(self, at: datetime | None) -> bool:
-        """Whether nobody works `at` that time. Hours may pass midnight; the day is the one that
-        they began on."""
+        """Whether nobody works `at` that time.
+
+        Hours may pass midnight; the day is the one that they began on.
+        """
         if at is None or not self._begin:
             return False
         here = at.astimezone(self._zone)

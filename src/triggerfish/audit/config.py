@@ -157,7 +157,9 @@ class Audit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         | None,
         Meta(description="When administrators work; none: at any hour."),
     ] = None
-    office_days: Annotated[tuple[Day, ...], Meta(description="On which days they work.")] = DAYS[:5]
+    office_days: Annotated[
+        tuple[Day, ...], Meta(description="On which days they work; not written: Monday to Friday.")
+    ] = DAYS[:5]
     timezone: Annotated[
         Text, Meta(description="The time zone of `office_hours`, as `Europe/Berlin`.")
     ] = "UTC"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import msgspec
 
@@ -11,15 +11,7 @@ from triggerfish.audit.conditions import OfficeHours
 from triggerfish.audit.findings import facts_of, from_activity, key_of, without_secrets
 from triggerfish.audit.join import Join, Remembered
 from triggerfish.audit.logins import FEED, LoginRules
-from triggerfish.audit.matchers import (
-    CallMatcher,
-    ChangeMatcher,
-    ConnectionMatcher,
-    RepeatMatcher,
-    SecretMatcher,
-    Statement,
-    StatementMatcher,
-)
+from triggerfish.audit.matchers import CallMatcher, ChangeMatcher, ConnectionMatcher
 from triggerfish.audit.records import ActivityRecord, ConnectionRecord, Finding, UserRecord
 from triggerfish.audit.rules import (
     CallMatch,
@@ -33,8 +25,9 @@ from triggerfish.audit.rules import (
     in_force,
     lists_of,
 )
-from triggerfish.audit.sql_words import fold
 from triggerfish.audit.sql_patterns import RUN_TEXT, shortest
+from triggerfish.audit.sql_words import fold
+from triggerfish.audit.statements import RepeatMatcher, SecretMatcher, Statement, StatementMatcher
 from triggerfish.audit.trail import CallRecord
 
 if TYPE_CHECKING:
@@ -155,8 +148,10 @@ class RuleSet:
             case "user":
                 yield from _USER_PREFILTER
             case "activity":
-                for statement in (*self._statements, *self._secrets):
+                for statement in self._statements:
                     yield from statement.loose()
+                for secret in self._secrets:
+                    yield from secret.loose()
                 if self._statements:
                     yield RUN_TEXT
 
@@ -207,7 +202,11 @@ class RuleSet:
     ) -> Iterator[Finding]:
         statement = Statement(record, of.memory, context)
         completed = {_identity(f): f for f in of.join.observe(record)}
-        for each in (*self._statements, *self._secrets):
+        matchers: tuple[StatementMatcher | SecretMatcher, ...] = (
+            *self._statements,
+            *self._secrets,
+        )
+        for each in matchers:
             for finding in each.find(statement):
                 told = of.join.add(finding, pid=record.pid, xid=record.xid)
                 if told is not None:
@@ -238,8 +237,7 @@ class RuleSet:
         return found
 
     def completing(self, state: RuleState, cluster: str) -> Completing:
-        """Rules by which a file that was read, or is to be read, is searched for what is missing
-        in the findings that wait."""
+        """Rules by which files are searched for what is missing in the findings that wait."""
         return Completing(state.of(cluster).join)
 
     def runbook(self, rule_id: str) -> str:
@@ -273,7 +271,15 @@ def _identity(finding: Finding) -> tuple[str, str, str, int]:
     return finding.rule, finding.key, finding.file, finding.offset
 
 
-def _keep(kept: list, matcher) -> None:
+class _Matcher(Protocol):
+    @property
+    def is_inert(self) -> bool: ...
+
+
+M = TypeVar("M", bound=_Matcher)
+
+
+def _keep(kept: list[M], matcher: M) -> None:
     if not matcher.is_inert:
         kept.append(matcher)
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 MOST_WAITING = 2_000
 MOST_HEADS = 2_000
-MOST_SESSIONS = 2_000
-MOST_ROWS = 2 * MOST_SESSIONS
+MOST_SESSIONS = 1_000
+_MOST_ROWS = 8 * MOST_SESSIONS
 SLACK_MS = 2_000
 """The activity log has whole seconds, and the logs are written by different processes."""
 _MILLISECOND = timedelta(milliseconds=1)
@@ -97,8 +97,9 @@ class Join:
         self._heads = kept.heads
         self._sessions = kept.sessions
         self._newest = kept.newest
-        self.rows: dict[bytes, list[bytes]] = {}
-        """The latest login row of each pid, unread; see `records.Rows`."""
+        self._rows: list[list[bytes]] = []
+        """The latest login rows, unread; see `records.Rows`."""
+        self._rows_by_pid: dict[bytes, list[bytes]] | None = None
         self.waiting_pids: set[bytes] = set()
         self._by_pid: dict[int, set[str]] = {}
         for key, each in self._waiting.items():
@@ -106,18 +107,22 @@ class Join:
 
     def remembered(self) -> Remembered:
         """What to keep: rows are read now, at the end of a file."""
-        for pid, row in list(self.rows.items())[-MOST_SESSIONS:]:
+        for row in self._rows[-MOST_SESSIONS:]:
             session = _session_of(row)
             if session is not None:
-                _put(self._sessions, parse.text_of(pid), session, MOST_SESSIONS)
-        self.rows.clear()
+                _put(self._sessions, parse.text_of(row[4]), session, MOST_SESSIONS)
+        self._rows = []
+        self._rows_by_pid = None
         return Remembered(
             waiting=self._waiting, heads=self._heads, sessions=self._sessions, newest=self._newest
         )
 
-    def forget_rows(self) -> None:
-        for pid in list(self.rows)[: len(self.rows) // 2]:
-            del self.rows[pid]
+    def keep(self, rows: list[list[bytes]]) -> None:
+        """Remember login rows, the latest `MOST_SESSIONS` of them; they are read when needed."""
+        self._rows += rows
+        self._rows_by_pid = None
+        if len(self._rows) > _MOST_ROWS:
+            del self._rows[:-MOST_SESSIONS]
 
     def add(
         self, finding: Finding, *, pid: int | None, xid: int | None, from_user_log: bool = False
@@ -159,9 +164,13 @@ class Join:
         match kind:
             case "activity":
                 pairs = sorted(
-                    {(w.pid, w.xid) for w in self._waiting.values() if w.fit < _BEST_FIT}
+                    {
+                        (each.pid, each.xid)
+                        for each in self._waiting.values()
+                        if each.fit < _BEST_FIT and each.xid is not None
+                    }
                 )
-                return tuple(rb"pid=%d [^\n]*xid=%d " % pair for pair in pairs if None not in pair)
+                return tuple(rb"pid=%d [^\n]*xid=%d " % pair for pair in pairs)
             case "connection":
                 pids = sorted({w.pid for w in self._waiting.values() if w.session_at is None})
                 return tuple(rb"^[^|\n]*(?:\|[^|\n]*){3}\|\s*%d\s*\|" % pid for pid in pids)
@@ -176,9 +185,9 @@ class Join:
         head = self._remember_head(record, at)
         found = []
         for waiting in self._of_pid(record.pid):
-            if waiting.from_user_log and waiting.xid == record.xid:
-                if self._take_statement(waiting, head):
-                    found.append(waiting.finding)
+            is_its_change = waiting.from_user_log and waiting.xid == record.xid
+            if is_its_change and self._take_statement(waiting, head):
+                found.append(waiting.finding)
         return found
 
     def _remember_head(self, record: ActivityRecord, at: int) -> Head:
@@ -293,7 +302,10 @@ class Join:
         return merged if merged != first else None
 
     def _session(self, pid: int) -> Session | None:
-        row = self.rows.get(str(pid).encode())
+        if self._rows_by_pid is None:
+            latest = self._rows[-MOST_SESSIONS:]
+            self._rows_by_pid = {row[4].strip(): row for row in latest}
+        row = self._rows_by_pid.get(str(pid).encode())
         fresh = None if row is None else _session_of(row)
         return fresh or self._sessions.get(str(pid))
 
@@ -360,7 +372,7 @@ def _ms(record: Finding | Record) -> int | None:
 
 def _session_of(row: list[bytes]) -> Session | None:
     at = parse.milliseconds(row[1])
-    if at is None:
+    if at is None or row[0].strip().lower() != b"authenticated":
         return None
     rest = [*row[7].split(b"|"), *[b""] * 11] if len(row) > 7 else [b""] * 11
     return Session(

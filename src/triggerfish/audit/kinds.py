@@ -99,17 +99,18 @@ class ConnectionLog(Generic[State]):
 
     def _take(self, data: bytes, offset: int, ends: list[int]) -> None:
         """Split the lines, quickly: there may be 100,000."""
-        rows, offsets = self._rows.rows, self._rows.offsets
-        find, rfind, behind = data.find, data.rfind, 0
-        for end in ends:
-            if end > behind:
-                start = rfind(b"\n", 0, end - 1) + 1
-                behind = find(b"\n", end - 1)
-                if behind < 0:
-                    behind = len(data)
-                rows.append(data[start:behind].split(b"|", 7))
-                offsets.append(offset + start)
-        if len(rows) >= ROWS_AT_ONCE:
+        find, rfind, size = data.find, data.rfind, len(data)
+        # A line that was hit twice is one line.
+        starts = list(dict.fromkeys([rfind(b"\n", 0, end - 1) + 1 for end in ends]))
+        stops = [find(b"\n", start) for start in starts]
+        if stops[-1] < 0:
+            stops[-1] = size
+        rows = self._rows
+        rows.rows.extend(
+            [data[start:stop].split(b"|", 7) for start, stop in zip(starts, stops, strict=True)]
+        )
+        rows.offsets.extend([offset + start for start in starts])
+        if len(rows.rows) >= ROWS_AT_ONCE:
             self.finish()
 
     def finish(self) -> None:

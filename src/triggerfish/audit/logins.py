@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from triggerfish.audit import parse, stateful
 from triggerfish.audit.findings import account, from_connection
-from triggerfish.audit.join import MOST_ROWS
 from triggerfish.audit.networks import address_of, is_local, network_of
 from triggerfish.audit.rules import (
     INTERNAL_USERS,
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from triggerfish.audit.join import Join
     from triggerfish.audit.records import ConnectionRecord, FileContext, Finding, Rows
     from triggerfish.audit.rules import LoginMatch, Rule
-    from triggerfish.audit.stateful import Account, Failed, Memory
+    from triggerfish.audit.stateful import Before, Failed, Memory
 
 FEED = rb"^[ \r]*authenticat(?:ed|ion failure)[ \r]*\|[^|\n]*\|[^|\n\[]"
 """Rows of logins and failures, but of the cluster's own `[local]` ones."""
@@ -41,7 +40,7 @@ _MOST_QUIET = 20_000
 _KEYS = {"account": "user", "address": "host"}
 
 M = TypeVar("M", BurstMatch, BurstLoginMatch, SprayMatch, NewNetworkMatch, DormantMatch)
-Quiet = dict[tuple[bytes, bytes], bytes]
+Quiet = dict[tuple[bytes, bytes, bytes], bytes]
 
 
 class LoginRules:
@@ -67,6 +66,7 @@ class LoginRules:
         self._least_entry = min(
             (match.threshold for _, match, _ in self._entries), default=stateful.MOST_TIMES
         )
+        self._least_spray = min((match.threshold for _, match, _ in self._sprays), default=10**9)
         thresholds = [match.threshold for _, match, _ in self._bursts]
         self._least = min([self._least_entry, *thresholds])
 
@@ -74,14 +74,14 @@ class LoginRules:
         self, rows: Rows, memory: Memory, join: Join, quiet: Quiet, context: FileContext
     ) -> list[Finding]:
         findings: list[Finding] = []
-        sessions = join.rows
+        join.keep(rows.rows)
+        day_of = quiet.get
+        waiting = join.waiting_pids
         for place, row in enumerate(rows.rows):
-            if row[0] == b"authenticated ":
-                sessions[row[4]] = row
-                if len(sessions) > MOST_ROWS:
-                    join.forget_rows()
-                if quiet.get((row[2], row[6])) == row[1][:16] and row[4] not in join.waiting_pids:
-                    continue
+            if day_of((row[0], row[2], row[6])) == row[1][:16] and (
+                not waiting or row[4] not in waiting
+            ):
+                continue
             at = parse.milliseconds(row[1])
             if at is not None:
                 one = _Row(row, rows.offsets[place], at, context)
@@ -94,7 +94,11 @@ class LoginRules:
             return self._failure(row, memory, quiet)
         if event != _LOGIN:
             return []
-        findings = [] if row.is_internal else list(self._login(row, memory, quiet))
+        findings = [] if row.is_internal else self._login(row, memory)
+        if row.is_internal or self._is_quiet(row, memory):
+            if len(quiet) >= _MOST_QUIET:
+                quiet.clear()
+            quiet[row.fields[0], row.fields[2], row.fields[6]] = row.fields[1][:16]
         if row.fields[4] in join.waiting_pids:
             findings += join.observe(row.record())
         return findings
@@ -115,7 +119,8 @@ class LoginRules:
                     quiet.clear()
                 if is_late:
                     findings += self._late_entries(row, kind, name, memory)
-        findings += self._spray(row, by_host)
+        if len(by_host.users) >= self._least_spray:
+            findings += self._spray(row, by_host)
         if flooded and row.at > memory.flooded_at + stateful.HOUR_MS:
             memory.flooded_at = row.at
             findings += self._flood(row)
@@ -195,31 +200,43 @@ class LoginRules:
             facts = {"accounts": f"more than {stateful.MOST_FAILED} names and addresses failed"}
             yield row.finding(rule, ("flood",), facts)
 
-    def _login(self, row: _Row, memory: Memory, quiet: Quiet) -> Iterator[Finding]:
-        yield from self._entered(row, (row.user, row.host), row.at, memory)
+    def _login(self, row: _Row, memory: Memory) -> list[Finding]:
+        findings: list[Finding] = []
+        failed = memory.failed
+        if f"user {row.user}" in failed or f"host {row.host}" in failed:
+            findings += self._entered(row, (row.user, row.host), row.at, memory)
         before = stateful.add_login(memory, row.user, row.host, row.network, row.at)
         if before is not None:
-            yield from self._unusual(row, before)
-        if stateful.was_dropped(memory, row.user, row.at):
-            for rule in self._dropped:
-                yield row.finding(rule, (row.user, "dropped"), {"account": "was dropped"})
-        elif self._is_quiet(row, memory):
-            if len(quiet) >= _MOST_QUIET:
-                quiet.clear()
-            quiet[row.fields[2], row.fields[6]] = row.fields[1][:16]
+            findings += self._unusual(row, before)
+        if row.user in memory.changes and stateful.was_dropped(memory, row.user, row.at):
+            findings += [
+                row.finding(rule, (row.user, "dropped"), {"account": "was dropped"})
+                for rule in self._dropped
+            ]
+        return findings
 
     def _is_quiet(self, row: _Row, memory: Memory) -> bool:
-        failed = (memory.failed.get(key) for key in (f"user {row.user}", f"host {row.host}"))
-        return all(each is None or each.hot_until < row.at for each in failed)
+        """Whether the same login, later that day, would change nothing and find nothing."""
+        by_user = memory.failed.get(f"user {row.user}")
+        by_host = memory.failed.get(f"host {row.host}")
+        if (by_user is not None and by_user.hot_until >= row.at) or (
+            by_host is not None and by_host.hot_until >= row.at
+        ):
+            return False
+        return row.user not in memory.changes or not stateful.was_dropped(memory, row.user, row.at)
 
-    def _unusual(self, row: _Row, before: Account) -> Iterator[Finding]:
-        for rule, _, window in self._networks:
-            if row.network not in before.networks and row.at - before.since >= window:
-                facts = {"network": row.network, "known since": _shown(before.since)}
-                yield row.finding(rule, (row.user, row.network), facts)
+    def _unusual(self, row: _Row, before: Before) -> list[Finding]:
+        findings: list[Finding] = []
+        if before.is_new_network:
+            for rule, _, window in self._networks:
+                if row.at - before.since >= window:
+                    facts = {"network": row.network, "known since": _shown(before.since)}
+                    findings.append(row.finding(rule, (row.user, row.network), facts))
         for rule, _, window in self._dormant:
             if row.at - before.last > window:
-                yield row.finding(rule, (row.user,), {"last login": _shown(before.last)})
+                facts = {"last login": _shown(before.last)}
+                findings.append(row.finding(rule, (row.user,), facts))
+        return findings
 
 
 class _Row:

@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 from triggerfish.audit import stateful
 from triggerfish.audit.config import Audit
 from triggerfish.audit.evaluate import RuleSet
-from triggerfish.audit.matchers import CHANGE_FIELDS, CONNECTION_FIELDS, STATEMENT_FIELDS
+from triggerfish.audit.matchers import CHANGE_FIELDS, CONNECTION_FIELDS
 from triggerfish.audit.rules import (
     ChangeMatch,
     ConnectionMatch,
@@ -28,6 +28,7 @@ from triggerfish.audit.rules import (
     lists_of,
 )
 from triggerfish.audit.sql_patterns import Pattern, PatternError
+from triggerfish.audit.statements import STATEMENT_FIELDS
 from triggerfish.codec import from_text
 from triggerfish.errors import ConfigError, Problem
 from triggerfish.faults import Fault, described, did_you_mean, one_of, quoted, show
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from triggerfish.audit.config import OwnRule
-    from triggerfish.audit.rules import Match
+    from triggerfish.audit.rules import Match, Where
     from triggerfish.faults import KeyPath
 
 BUILT_IN = Path(__file__).parent / "detections"
@@ -160,11 +161,8 @@ def _type_fault(message: str, document: Mapping[str, object]) -> Fault:
         hint = None if path else did_you_mean(unknown["name"], keys)
         return Fault((*path, unknown["name"]), "an unknown key", "a key of a rule file", hint)
     got = _GOT.match(what)
-    wanted = got["wanted"] if got else what
-    value = _value_at(document, path)
-    if got is None and value is not None and what.startswith("Invalid"):
-        wanted = "one of those there are"
-    return Fault(path, described(value), wanted)
+    wanted = got["wanted"] if got else "one that there is" if what.startswith("Invalid") else what
+    return Fault(path, described(_value_at(document, path)), wanted)
 
 
 def _path(text: str) -> KeyPath:
@@ -175,9 +173,9 @@ def _path(text: str) -> KeyPath:
 
 def _value_at(value: object, path: KeyPath) -> object:
     for step in path:
-        if isinstance(value, dict) and step in value:
-            value = value[step]
-        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+        if (isinstance(value, dict) and step in value) or (
+            isinstance(value, list) and isinstance(step, int) and step < len(value)
+        ):
             value = value[step]
         else:
             return ""
@@ -217,38 +215,45 @@ def _faults(rule: RuleFile, used: set[str]) -> Iterator[Fault]:
 
 def _match_faults(rule: Rule, match: Match, path: KeyPath) -> Iterator[Fault]:
     lists = lists_of(rule, Audit())
-    known: set[str] | None = None
-    if isinstance(match, StatementMatch | RepeatMatch):
-        known = set(STATEMENT_FIELDS)
-        for number, source in enumerate(match.statements):
-            try:
-                pattern = Pattern(source, lists)
-                pattern.check()
-                known |= set(re.findall(r"[{<]([a-z_]+)\*?[}>]", source)) | {"object"}
-            except PatternError as error:
-                where = (*path, "statements", number)
-                yield Fault(where, str(error), "a pattern of SQL, as the reference describes it")
-    elif isinstance(match, ConnectionMatch):
-        known = set(CONNECTION_FIELDS)
-    elif isinstance(match, ChangeMatch):
-        known = set(CHANGE_FIELDS)
-    threshold = getattr(match, "threshold", 1)
-    most = _most_threshold(match)
+    for number, source in enumerate(getattr(match, "statements", ())):
+        try:
+            Pattern(source, lists).check()
+        except PatternError as error:
+            wanted = "a pattern of SQL, as docs/reference/detections.md describes it"
+            yield Fault((*path, "statements", number), str(error), wanted)
+    threshold, most = getattr(match, "threshold", 1), _most_threshold(match)
     if threshold > most:
         yield Fault((*path, "threshold"), described(threshold), f"at most {most}")
+    known = _fields_of(match)
     for number, where in enumerate(getattr(match, "where", ())):
         inner = (*path, "where", number)
-        if known is not None and where.field not in known:
+        if known and where.field not in known:
             hint = did_you_mean(where.field, known)
             yield Fault((*inner, "field"), quoted(where.field), one_of(sorted(known)), hint)
-        for key in ("is", "not", "outside"):
-            for name in getattr(where, f"{key}_" if key != "outside" else key) or ():
-                if name.startswith("@") and name[1:] not in lists:
-                    hint = did_you_mean(name[1:], lists)
-                    wanted = f"a list: {one_of(sorted(lists))}"
-                    yield Fault((*inner, key), quoted(name), wanted, hint)
-        if where.outside is not None:
-            yield from _network_faults(where.outside, (*inner, "outside"))
+        yield from _list_faults(where, lists, inner)
+        yield from _network_faults(where.outside or (), (*inner, "outside"))
+
+
+def _fields_of(match: Match) -> set[str]:
+    """What a `where` may name; empty where that is anything."""
+    match match:
+        case StatementMatch() | RepeatMatch():
+            named = re.findall(r"[{<]([a-z_]+)\*?[}>]", " ".join(match.statements))
+            return {*STATEMENT_FIELDS, "object", *named}
+        case ConnectionMatch():
+            return set(CONNECTION_FIELDS)
+        case ChangeMatch():
+            return set(CHANGE_FIELDS)
+        case _:
+            return set()
+
+
+def _list_faults(where: Where, lists: Mapping[str, object], path: KeyPath) -> Iterator[Fault]:
+    for key, names in (("is", where.is_), ("not", where.not_), ("outside", where.outside)):
+        for name in names or ():
+            if name.startswith("@") and name[1:] not in lists:
+                hint = did_you_mean(name[1:], lists)
+                yield Fault((*path, key), quoted(name), f"a list: {one_of(sorted(lists))}", hint)
 
 
 def _most_threshold(match: Match) -> int:

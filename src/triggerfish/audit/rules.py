@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct
+from msgspec import field as field_of
 
 from triggerfish.audit.records import ProblemKind, Severity  # noqa: TC001  msgspec reads them
 from triggerfish.durations import Duration  # noqa: TC001  msgspec reads it
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Text = Annotated[str, Meta(min_length=1)]
 Texts = tuple[Text, ...]
+Facts = dict[str, str]
 RuleId = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,63}$")]
 Source = Literal["connection", "user", "activity", "cloudtrail", "files"]
 Capability = Literal["superuser", "create_db", "catalog_update"]
@@ -38,9 +40,9 @@ class Where(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     """A condition on one field or captured fact; texts are globs, `@name` stands for a list."""
 
     field: Text
-    is_: Annotated[tuple[str, ...], Meta(min_length=1)] | None = field(default=None, name="is")
+    is_: Annotated[tuple[str, ...], Meta(min_length=1)] | None = field_of(default=None, name="is")
     """One may be empty: a field without anything in it."""
-    not_: Annotated[Texts, Meta(min_length=1)] | None = field(default=None, name="not")
+    not_: Annotated[Texts, Meta(min_length=1)] | None = field_of(default=None, name="not")
     outside: Annotated[Texts, Meta(min_length=1)] | None = None
     """Networks: the address is in none of them."""
     empty: bool | None = None
@@ -71,7 +73,7 @@ class ChangeMatch(_Match, tag="change", frozen=True, kw_only=True):
     unchanged: bool = False
     off_hours: bool = False
     where: tuple[Where, ...] = ()
-    set: dict[str, str] = {}
+    set: Facts = {}
 
 
 class StatementMatch(_Match, tag="statement", frozen=True, kw_only=True):
@@ -86,13 +88,15 @@ class StatementMatch(_Match, tag="statement", frozen=True, kw_only=True):
     gained: Capability | None = None
     off_hours: bool = False
     where: tuple[Where, ...] = ()
-    set: dict[str, str] = {}
+    set: Facts = {}
 
 
 class SecretMatch(_Match, tag="secret", frozen=True, kw_only=True):
     """A statement with a secret in it, of these kinds."""
 
-    kinds: Annotated[tuple[Literal["key", "credentials", "password", "other"], ...], Meta(min_length=1)]
+    kinds: Annotated[
+        tuple[Literal["key", "credentials", "password", "other"], ...], Meta(min_length=1)
+    ]
 
 
 class CallMatch(_Match, tag="call", frozen=True, kw_only=True):
@@ -100,7 +104,7 @@ class CallMatch(_Match, tag="call", frozen=True, kw_only=True):
 
     calls: Annotated[Texts, Meta(min_length=1)]
     where: tuple[Where, ...] = ()
-    set: dict[str, str] = {}
+    set: Facts = {}
 
 
 class BurstMatch(_Match, tag="burst", frozen=True, kw_only=True):
@@ -153,7 +157,7 @@ class SilenceMatch(_Match, tag="silence", frozen=True, kw_only=True):
     """Logs that should be there and aren't; decided by `silence` from which files arrived."""
 
     what: Literal["connection", "activity", "gap"]
-    set: dict[str, str] = {}
+    set: Facts = {}
 
 
 class UnreadMatch(_Match, tag="unread", frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import insort
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -111,7 +112,7 @@ class Silence:
     def _gaps(self, heard: Heard, now: datetime) -> Iterator[tuple[datetime, dict[str, str]]]:
         """A late file may still close a gap, so it is told when it would be silence too."""
         times = heard.connection
-        for before, after in zip(times, times[1:], strict=False):
+        for before, after in pairwise(times):
             count = round((after - before) / INTERVAL) - 1
             if count < 1 or now - (after - INTERVAL) < self._after:
                 continue

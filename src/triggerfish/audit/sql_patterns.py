@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 _WORD_QUOTE_DOT = word_class('".')
 _PART = rf'"?{WORD}++'
 _NAME = rf"{_PART}(?:\.{_PART})*+"
-_BEFORE = rf'(?<!{WORD_OR_QUOTE})'
-_BEFORE_NAME = rf'(?<!{_WORD_QUOTE_DOT})'
+_BEFORE = rf"(?<!{WORD_OR_QUOTE})"
+_BEFORE_NAME = rf"(?<!{_WORD_QUOTE_DOT})"
 _AFTER = rf"(?!{WORD})"
 _BLANK = rb"(?:\s|\\[nrtf])"
 _LONGEST_RUN = 3
@@ -51,7 +51,22 @@ _TELLING = 3
 _RARE = 9
 """Letters of a word that is rare enough by itself."""
 _COMMON = frozenset(
-    "select insert update delete create drop alter set from with into table on to".split()
+    {
+        "select",
+        "insert",
+        "update",
+        "delete",
+        "create",
+        "drop",
+        "alter",
+        "set",
+        "from",
+        "with",
+        "into",
+        "table",
+        "on",
+        "to",
+    }
 )
 _HIDING = rb"/\*|--"
 RUN_TEXT = rb"execute" + _BLANK + rb"*(?:['($]|" + _HIDING + rb")"
@@ -162,23 +177,25 @@ class Pattern:
 
     def loose(self) -> list[bytes]:
         """Patterns of bytes (see `scan.Rules`), one of which is in every text that matches."""
-        return [] if self.is_inert else shortest(
-            pattern for segments in self._alternatives for pattern in self._loosest(segments)
-        )
+        if self.is_inert:
+            return []
+        runs = {run for segments in self._alternatives for run in self._loosest(segments)}
+        begun = {run for run in runs if any(run[:length] in runs for length in range(1, len(run)))}
+        return shortest(map(_loose_run, runs - begun))
 
-    def _loosest(self, segments: Sequence[Sequence[_Element]]) -> Iterator[bytes]:
+    def _loosest(self, segments: Sequence[Sequence[_Element]]) -> Iterator[tuple[str, ...]]:
         """By what is rarest in a log: an uncommon word, then a list's names, then other words."""
         elements = [element for segment in segments for element in segment]
         rare = [element.text for element in elements if _is_rare(element)]
         names = next((self._pieces(e) for e in elements if e.kind == "list"), [])
         if rare:
-            yield from map(_loose_word, max(rare, key=len).split("|"))
+            yield from ((word,) for word in max(rare, key=len).split("|"))
         elif names:
-            yield from (re.escape(each.encode()) for each in names)
+            yield from ((name,) for name in names)
         else:
             runs = [run for segment in segments for run in _runs(segment)]
             best = max(runs, key=_rank, default=())
-            yield from map(_loose_run, product(*(each.split("|") for each in best)))
+            yield from product(*(each.split("|") for each in best))
 
     def _pieces(self, element: _Element) -> list[str]:
         """What of a list's names is in any text that holds one; nothing where that is too little."""
@@ -196,6 +213,11 @@ class Pattern:
                 elif each.kind == "list" and (pieces := self._pieces(each)):
                     needs.append(tuple(pieces))
         return needs
+
+    @cached_property
+    def key(self) -> str:
+        """One text that is in the code of whatever matches; may be empty."""
+        return max((needed[0] for needed in self._needs if len(needed) == 1), key=len, default="")
 
     def may_be_in(self, text: str) -> bool:
         """Whether a folded text that runs no other text may hold a match: a quick look."""

@@ -9,6 +9,7 @@ forgotten first, and forgetting what is still counted is itself a finding.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
+from typing import NamedTuple
 
 from msgspec import Struct, field
 
@@ -160,25 +161,35 @@ def spread(failed: Failed, at: int, window_ms: int) -> tuple[int, int, int]:
     return len(near), min(near), max(near)
 
 
-def add_login(memory: Memory, user: str, host: str, network: str, at: int) -> Account | None:
+class Before(NamedTuple):
+    """What was known of an account before a login."""
+
+    since: int
+    last: int
+    is_new_network: bool
+
+
+def add_login(memory: Memory, user: str, host: str, network: str, at: int) -> Before | None:
     """Remember a login; what was known of the account before it, None if nothing."""
     memory.newest = max(memory.newest, at)
     account = memory.accounts.get(user)
     if account is None:
         _make_room(memory)
-        memory.accounts[user] = Account(since=at, last=at, networks={network: at})
-        _add_host(memory, user, host, at)
+        account = memory.accounts[user] = Account(since=at, last=at, networks={network: at})
+        _add_host(memory, account, user, host, at)
         return None
-    before = Account(since=account.since, last=account.last, networks=dict(account.networks))
+    first = account.networks.get(network)
+    before = Before(account.since, account.last, first is None)
     account.since = min(account.since, at)
     account.last = max(account.last, at)
-    _remember(account.networks, network, min(at, account.networks.get(network, at)), MOST_NETWORKS)
-    _add_host(memory, user, host, at)
+    if first is None or at < first:
+        _remember(account.networks, network, at, MOST_NETWORKS)
+    _add_host(memory, account, user, host, at)
     return before
 
 
-def _add_host(memory: Memory, user: str, host: str, at: int) -> None:
-    hosts = memory.accounts[user].hosts
+def _add_host(memory: Memory, account: Account, user: str, host: str, at: int) -> None:
+    hosts = account.hosts
     seen = hosts.get(host)
     if seen is None or at // DAY_MS > seen // DAY_MS or seen - DAY_MS < at < seen:
         _remember(hosts, host, at, MOST_HOSTS)
