@@ -112,9 +112,7 @@ def test_a_record_is_as_lambda_hands_it_over(emulator: Emulator, sandbox: Sandbo
     kit.until(lambda: counts(emulator, wired.url) == (0, 0, 0))
 
 
-def test_every_published_message_reaches_the_function(
-    emulator: Emulator, sandbox: Sandbox
-) -> None:
+def test_every_published_message_reaches_the_function(emulator: Emulator, sandbox: Sandbox) -> None:
     """SNS to SQS to the function, 40 of them, one at a time."""
     wired = wire(emulator)
     sns = emulator.client("sns")
