@@ -83,8 +83,10 @@ class Up:
         return self
 
     def said(self) -> str:
-        """What it told the person."""
-        return self._heard.read_bytes()[self._from :].decode()
+        """What it told the person; not that this machine lacks Lambda's Python, where it does."""
+        told = self._heard.read_bytes()[self._from :].decode()
+        lines = told.splitlines(keepends=True)
+        return "".join(line for line in lines if not line.startswith("no Python 3."))
 
     # --- processes
 
