@@ -19,7 +19,7 @@ from triggerfish.config.load import load
 from triggerfish.local.clients import clients_of
 from triggerfish.local.project import LocalProject, Running
 from triggerfish.provision import report
-from triggerfish.provision.store import GroupStore
+from triggerfish.provision.store import GroupStore, history
 from triggerfish.runtime.clock import SystemClock
 from triggerfish.runtime.table import DynamoTable
 
@@ -83,8 +83,10 @@ class Up:
         return self
 
     def said(self) -> str:
-        """What it told the person."""
-        return self._heard.read_bytes()[self._from :].decode()
+        """What it told the person; not that this machine lacks Lambda's Python, where it does."""
+        told = self._heard.read_bytes()[self._from :].decode()
+        lines = told.splitlines(keepends=True)
+        return "".join(line for line in lines if not line.startswith("no Python 3."))
 
     # --- processes
 
@@ -165,6 +167,10 @@ class Up:
             there, f"{count} members of {group} are {phase}", within_s
         )
         return found
+
+    def causes(self, instance: str) -> list[str]:
+        """The story of an instance."""
+        return [entry.cause for entry in history(self.table, instance)]
 
     def builds(self, jenkins: str = "main", **parameters: str) -> list[dict[str, Any]]:
         """The builds of a stand-in that were given these parameters, oldest first."""

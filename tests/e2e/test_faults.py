@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e.running import eventually
+from triggerfish.local.fleet import actions
 
 if TYPE_CHECKING:
     from tests.e2e.running import Up
@@ -16,11 +17,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.cloud
 
 
-def launch(up: Up, group: str, count: int = 1) -> list[str]:
-    found: list[str] = up.data("send", "launch", "--group", group, "--count", str(count))[
-        "instances"
-    ]
-    return found
+def launch(up: Up, group: str, count: int = 1) -> tuple[str, ...]:
+    return actions.launch(up.clients.autoscaling, group, count)
 
 
 def notices(up: Up, title: str) -> list[dict[str, Any]]:
@@ -142,10 +140,6 @@ def lifecycle(up: Up, group: str) -> dict[str, str]:
     return {one["InstanceId"]: one["LifecycleState"] for one in instances}
 
 
-def causes(up: Up, instance: str) -> list[str]:
-    return [one["cause"] for one in up.data("explain", instance)["transitions"]]
-
-
 def test_hook_is_kept_alive_and_continued(shared: Up) -> None:
     """Its timer is 3 s and the build takes 5: without heartbeats the group would give up."""
     shared.clients.autoscaling.put_lifecycle_hook(
@@ -161,7 +155,7 @@ def test_hook_is_kept_alive_and_continued(shared: Up) -> None:
     assert lifecycle(shared, "hooked") == {instance: "Pending:Wait"}
     shared.wait_for("hooked", 1)
     assert lifecycle(shared, "hooked") == {instance: "InService"}
-    told = causes(shared, instance)
+    told = shared.causes(instance)
     assert told.count("hook's timer restarted") >= 2
     assert told.count("hook provision: CONTINUE") == 1
     assert len(shared.builds(GROUP="hooked")) == 1
@@ -178,6 +172,6 @@ def test_hook_of_a_member_that_failed_is_abandoned_and_another_one_comes(shared:
         return ready if first not in {one["instance"] for one in found} else None
 
     eventually(replaced, "the member that failed was replaced")
-    assert "hook provision: ABANDON" in causes(shared, first)
+    assert "hook provision: ABANDON" in shared.causes(first)
     (told,) = notices(shared, "abandoned-01 of abandoned was not provisioned")
     assert dict(told["facts"])["Instance"] == first

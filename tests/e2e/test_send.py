@@ -34,10 +34,6 @@ def tags_of(up: Up, instance: str) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in tags}
 
 
-def causes(up: Up, instance: str) -> list[str]:
-    return [one["cause"] for one in up.data("explain", instance)["transitions"]]
-
-
 def test_life_of_a_group(shared: Up) -> None:
     """Launched, told of twice, rested, joined by a stranger, killed: each event as AWS makes it."""
     launched = shared.data("send", "launch", "--group", "sent", "--count", "2")["instances"]
@@ -60,9 +56,12 @@ def test_life_of_a_group(shared: Up) -> None:
     assert set(again) <= set(launched)
     (rested,) = shared.data("send", "standby", "--group", "sent")["instances"]
     cause = "back from standby: what was provisioned stays so"
-    eventually(lambda: cause in causes(shared, rested), "it is back from standby")
+    eventually(lambda: cause in shared.causes(rested), "it is back from standby")
     assert shared.wait_for("sent", 2) == members
     assert len(shared.builds(GROUP="sent")) == 4
+    story = shared.data("explain", rested)["transitions"]
+    assert [one["to"] for one in story][0:2] == ["numbered", "named"]
+    assert story[-1]["cause"] == cause
 
     (stranger,) = shared.data("send", "attach", "--group", "sent")["instances"]
     third = shared.wait_for("sent", 3)[2]
@@ -107,7 +106,7 @@ def test_forced_release_gives_the_number_to_the_next_one(shared: Up) -> None:
 
     eventually(taken_over, "the third server has number 2")
     assert address_of(shared, "cluster-02.internal.example.com") == [third["address"]]
-    released = causes(shared, members[1]["instance"])
+    released = shared.causes(members[1]["instance"])
     assert any(one.startswith("number 2 released by force, by ") for one in released)
 
 
@@ -140,6 +139,6 @@ def test_event_that_cannot_happen_is_refused_in_words(
 
 
 def test_up_tells_what_happens(shared: Up) -> None:
-    told = "  cluster 1  ready      healthy in every target group\n"
+    told = " cluster 1  ready     healthy in every target group\n"
     eventually(lambda: told in shared.said(), "`up` told of the member")
     assert "cluster-01.internal.example.com points at" in shared.said()

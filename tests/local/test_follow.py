@@ -150,20 +150,20 @@ def test_member_is_told_with_its_number_and_its_instance_once() -> None:
         "phase": "numbered",
         "cause": "number 3 was the lowest free",
     }
-    assert event_line(told) == "12:34:56  web 3      numbered   number 3 was the lowest free (i-1)"
+    assert event_line(told) == "12:34:56 web 3      numbered  number 3 was the lowest free (i-1)"
     told |= {"phase": "ready", "cause": "healthy"}
-    assert event_line(told) == "12:34:56  web 3      ready      healthy"
+    assert event_line(told) == "12:34:56 web 3      ready     healthy"
     told["number"] = None
-    assert event_line(told) == "12:34:56  web -      ready      healthy"
+    assert event_line(told) == "12:34:56 web -      ready     healthy"
 
 
 @pytest.mark.parametrize(
     ("told", "line"),
     [
-        ({"message": "notice", "title": "web-01 failed"}, "  NOTICE  web-01 failed"),
-        ({"message": "m", "level": "warning", "reason": "r"}, "  warning: m r"),
-        ({"message": "m", "level": "error", "error": {"message": "e"}}, "  error: m e"),
-        ({"message": "m", "level": "error", "error": "text"}, "  error: m"),
+        ({"message": "notice", "title": "web-01 failed"}, " NOTICE web-01 failed"),
+        ({"message": "m", "level": "warning", "reason": "r"}, " warning: m r"),
+        ({"message": "m", "level": "error", "error": {"message": "e"}}, " error: m e"),
+        ({"message": "m", "level": "error", "error": "text"}, " error: m"),
         ({"message": "m", "level": "info"}, None),
         ({}, None),
     ],

@@ -152,12 +152,12 @@ def event_line(told: Mapping[str, object]) -> str | None:
             phase = told.get("phase")
             # The number says who it is; the instance is told once, where they meet.
             instance = f" ({told.get('instance')})" if phase in ("seen", "numbered") else ""
-            return plain(f"{time}  {who:<10} {phase!s:<9}  {told.get('cause')}{instance}")
+            return plain(f"{time} {who:<10} {phase!s:<9} {told.get('cause')}{instance}")
         case "notice":
-            return plain(f"{time}  NOTICE  {told.get('title')}")
+            return plain(f"{time} NOTICE {told.get('title')}")
         case message if told.get("level") in ("warning", "error"):
             reason = told.get("reason") or _error_message(told.get("error")) or ""
-            return plain(f"{time}  {told.get('level')}: {message} {reason}".rstrip())
+            return plain(f"{time} {told.get('level')}: {message} {reason}".rstrip())
         case _:
             return None
 

@@ -176,10 +176,6 @@ class LocalCloud:
     def _sandbox_command(self, port: int) -> list[str]:
         runtime = self.config.functions.runtime
         python = environments.lambda_python(runtime)
-        if not python.exact:
-            self.say(
-                f"this machine has no {runtime}: functions run on Python {python.version} here"
-            )
         endpoints = {"": self.addresses["aws"]}
         endpoints |= dict.fromkeys(FLEET_SERVICES.values(), self.addresses["fleet"])
         options = Options(

@@ -65,9 +65,11 @@ class LocalProject:
             if not _lock(descriptor, LOOKED_AT_S):
                 raise self._refusal()
             self._running.unlink(missing_ok=True)  # of one that was killed
-            yield
+            try:
+                yield
+            finally:
+                self._running.unlink(missing_ok=True)
         finally:
-            self._running_of_this_process_ends()
             os.close(descriptor)
 
     @contextmanager
@@ -99,11 +101,6 @@ class LocalProject:
             return descriptor
         os.close(descriptor)
         return None
-
-    def _running_of_this_process_ends(self) -> None:
-        running = self.running()
-        if running is not None and running.pid == os.getpid():
-            self._running.unlink(missing_ok=True)
 
     def announce(self, running: Running) -> None:
         """Let every other command find it."""

@@ -161,7 +161,7 @@ def test_tmp_holds_what_is_configured_and_no_more(lab: Lab) -> None:
         """
         def handler(event, context):
             try:
-                with open("/tmp/x", "wb") as file:
+                with open("/tmp/filled.bin", "wb") as file:
                     for _ in range(event):
                         file.write(bytes(1 << 20))
             except OSError as error:
