@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from tests.audit.world import BUCKET, World, key_of
 from triggerfish.audit.config import Audit
+from triggerfish.audit.inputs import is_wanted
 from triggerfish.audit.logfile import log_file
-from triggerfish.audit.reconcile import is_wanted, silences
+from triggerfish.audit.reconcile import silences
 from triggerfish.audit.rule_files import built_in
 
 RULES = tuple(each.rule() for each in built_in())

@@ -306,21 +306,21 @@ def test_carried_record_is_known_across_pieces(sizes: tuple[int, ...]) -> None:
 
 
 def test_blank_text_hides_no_comment() -> None:
-    data = f"{ADMIN}select 1\n{EVE}select /*{' ' * 80_000}\n{ADMIN}drop user a\n"
+    data = f"{ADMIN}select 1\n{EVE}select /*{' ' * 150_000}\n{ADMIN}drop user a\n"
     assert statements(scanned(data, Spotting(rb"drop"))) == [("drop user a", "False")]
 
 
 def test_many_records_in_an_open_comment_are_told_apart() -> None:
     """One after the other, over window borders."""
-    carried = f"{ADMIN}drop user no\n" * 900
-    data = f"{ADMIN}x\n" * 500 + f"{EVE}/* '\n{carried}*/ '\n" + f"{ADMIN}drop user yes\n" * 900
+    carried = f"{ADMIN}drop user no\n" * 1400
+    data = f"{ADMIN}x\n" * 500 + f"{EVE}/* '\n{carried}*/ '\n" + f"{ADMIN}drop user yes\n" * 1400
     found = statements(scanned(data, Spotting(rb"drop"), sizes=(5000,)))
-    assert found[:300] == [("drop user no", "False")] * 300
-    assert found[-500:] == [("drop user yes", "True")] * 500
+    assert found[:600] == [("drop user no", "False")] * 600
+    assert found[-1000:] == [("drop user yes", "True")] * 1000
 
 
 def test_long_statement_before_leaves_a_record_unverified() -> None:
-    long = "select '" + "x" * 70_000 + "'\n"
+    long = "select '" + "x" * 140_000 + "'\n"
     data = f"{ADMIN}select 1\n{EVE}{long}{ADMIN}drop user a\n{ADMIN}drop user b\n"
     assert statements(scanned(data, Spotting(rb"drop"))) == [
         ("drop user a", "False"), ("drop user b", "True"),

@@ -1,4 +1,7 @@
-"""Puts the ports together, for the function and for the command line."""
+"""Puts the ports together, for the function and for the command line.
+
+What only the hourly run needs is imported there: a log that lands doesn't pay for it.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,13 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
-from triggerfish.audit import report
 from triggerfish.audit.config import DAYS
 from triggerfish.audit.engine import RedshiftEngine
 from triggerfish.audit.entries import ObjectKey
-from triggerfish.audit.inputs import batch_body, batch_key, go_on_message, object_event
+from triggerfish.audit.inputs import batch_body, batch_key, go_on_message, is_wanted, object_event
 from triggerfish.audit.ledger import Ledger
 from triggerfish.audit.notify import grouped, iso, notices_of
 from triggerfish.audit.reading import Ports, read_waiting
-from triggerfish.audit.reconcile import ask_for_unread, is_wanted, listed, not_read, silences
 from triggerfish.audit.s3 import BATCHES, REPORTS, S3Objects
 from triggerfish.audit.store import FindingStore
 from triggerfish.errors import Error
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from triggerfish.audit.config import AuditSettings
     from triggerfish.audit.entries import Found, Pending
     from triggerfish.audit.inputs import LogBatch
+    from triggerfish.audit.report import Report
     from triggerfish.runtime.aws import Clients
     from triggerfish.runtime.envelopes import S3Object
     from triggerfish.runtime.table import Item, Table
@@ -167,6 +169,8 @@ class Assembly:
             return None
 
     def _ask_for_unread(self) -> int:
+        from triggerfish.audit.reconcile import ask_for_unread  # noqa: PLC0415  see the top
+
         return ask_for_unread(
             self.audit,
             self._own_bucket,
@@ -177,6 +181,8 @@ class Assembly:
         )
 
     def _tell_silence(self) -> None:
+        from triggerfish.audit.reconcile import silences  # noqa: PLC0415  see the top
+
         now = self._clock.now()
         findings = silences(self.audit, self.rules, self._table, self.ledger, now)
         self.tell(grouped(findings, found_at=now))
@@ -185,12 +191,17 @@ class Assembly:
 
     def found(self, since: datetime, until: datetime) -> list[Found]:
         """The findings of what happened then, oldest first."""
+        from triggerfish.audit import report  # noqa: PLC0415  see the top
+
         days = report.days_of(since.date(), until.date() + timedelta(days=1))
         found = [each for day in days for each in self.findings.day(day.isoformat())]
         return [each for each in found if since <= each.happened_at < until]
 
-    def report(self, since: date, until: date) -> report.Report:
+    def report(self, since: date, until: date) -> Report:
         """What was read and found on these days; `until` isn't one of them."""
+        from triggerfish.audit import report  # noqa: PLC0415  see the top
+        from triggerfish.audit.reconcile import listed, not_read  # noqa: PLC0415
+
         days = report.days_of(since, until)
         clusters = self.ledger.partitions()
         entries = [
@@ -216,6 +227,8 @@ class Assembly:
 
     def _report_if_due(self) -> None:
         """The report of a week is made once: its place in S3 and its notice are the week's."""
+        from triggerfish.audit import report  # noqa: PLC0415  see the top
+
         until = report.due(self._clock.now(), DAYS.index(self.audit.report_day))
         if self._table.get(REPORTS_MADE, until.isoformat()) is not None:
             return
@@ -274,7 +287,9 @@ class Assembly:
             )
 
 
-def _report_notice(made: report.Report, text: str, where: str, digest: str) -> Notice:
+def _report_notice(made: Report, text: str, where: str, digest: str) -> Notice:
+    from triggerfish.audit import report  # noqa: PLC0415  see the top
+
     day = made.until.isoformat()
     return Notice(
         key=f"audit/report/{day}",

@@ -54,7 +54,7 @@ def scan(
     from triggerfish.audit import offline  # noqa: PLC0415  `--help` doesn't pay for it
 
     context = Context.of(ctx)
-    made = offline.scan(offline.settings_from(config), files, complain=context.say)
+    made = offline.scan(_settings_from(config), files, complain=context.say)
     context.show(offline.scan_data(made), columns=offline.COLUMNS, rows=offline.scan_rows(made))
     if not context.json:
         for line in offline.scan_lines(made):
@@ -221,6 +221,20 @@ def _settings(context: Context) -> AuditSettings:
     from triggerfish.audit.resources import settings_of  # noqa: PLC0415
 
     return settings_of(context.config.audit or Audit())
+
+
+def _settings_from(config: str | None) -> AuditSettings:
+    """The rules as a triggerfish.toml has them; the built-in ones without."""
+    from pathlib import Path  # noqa: PLC0415  `--help` doesn't pay for it
+
+    from triggerfish.audit.config import Audit  # noqa: PLC0415
+    from triggerfish.audit.resources import settings_of  # noqa: PLC0415
+
+    if config is None:
+        return settings_of(Audit())
+    from triggerfish.config.load import load  # noqa: PLC0415  a scan needs no config
+
+    return settings_of(load(Path(config)).audit or Audit())
 
 
 def _assembly(context: Context) -> Assembly:

@@ -31,7 +31,7 @@ from triggerfish.audit.statements import RepeatMatcher, SecretMatcher, Statement
 from triggerfish.audit.trail import CallRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from triggerfish.audit.config import Audit
     from triggerfish.audit.logins import Quiet
@@ -226,14 +226,22 @@ class RuleSet:
                     rule, record, statement.context, key, facts, statement=statement.shown
                 )
 
-    def unread(self, problems: Iterable[ParseProblem], context: FileContext) -> list[Finding]:
-        """What could not be read of one file: one finding a rule, with samples."""
+    def unread(
+        self,
+        problems: Iterable[ParseProblem],
+        context: FileContext,
+        counts: Mapping[str, int] | None = None,
+    ) -> list[Finding]:
+        """What could not be read of one file: one finding a rule, with samples.
+
+        `counts` says how many there were of each kind, where not all are given.
+        """
         every = list(problems)
         found = []
         for rule, match in self._unread:
             those = [each for each in every if not match.kinds or each.kind in match.kinds]
             if those:
-                found.append(_unread_finding(rule, those, context))
+                found.append(_unread_finding(rule, those, context, counts or {}))
         return found
 
     def completing(self, state: RuleState, cluster: str) -> Completing:
@@ -300,10 +308,13 @@ def _remember_change(of: ClusterState, record: UserRecord, at: int) -> None:
     of.quiet.clear()
 
 
-def _unread_finding(rule: Rule, problems: Sequence[ParseProblem], context: FileContext) -> Finding:
+def _unread_finding(
+    rule: Rule, problems: Sequence[ParseProblem], context: FileContext, counts: Mapping[str, int]
+) -> Finding:
     kinds: dict[str, int] = {}
     for each in problems:
         kinds[each.kind] = kinds.get(each.kind, 0) + 1
+    kinds = {kind: max(count, counts.get(kind, 0)) for kind, count in kinds.items()}
     facts = {"problems": ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))}
     for number, each in enumerate(problems[:_SAMPLES], start=1):
         facts[f"sample {number}, {each.kind} at byte {each.offset}"] = without_secrets(each.sample)

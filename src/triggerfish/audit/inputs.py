@@ -26,6 +26,8 @@ from triggerfish.runtime.wire import converted, decoded, time_from_epoch_ms
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from triggerfish.audit.config import Audit
+    from triggerfish.audit.records import LogFile
     from triggerfish.runtime.envelopes import S3Object, SqsRecord
 
 MOST_BATCH_BYTES = 64 * 1024 * 1024
@@ -78,6 +80,13 @@ def is_creation(event: S3Object) -> bool:
     """Whether an object is there since. A folder that the console makes is none."""
     created = event.event_name.startswith(("ObjectCreated:", "s3:ObjectCreated:", "Object Created"))
     return created and not event.key.endswith("/")
+
+
+def is_wanted(file: LogFile, key: str, audit: Audit) -> bool:
+    """Whether an object is for us: a log by its name, or something odd among Redshift's own."""
+    if audit.clusters and file.cluster and file.cluster not in audit.clusters:
+        return False
+    return file.kind is not None or "/redshift/" in key
 
 
 def go_on_message(cluster: str) -> str:

@@ -212,6 +212,11 @@ class Join:
         _put(self._heads, key, head, MOST_HEADS)
         return head
 
+    def knows_session(self, pid: int, user: str) -> bool:
+        """Whether the connection log says that the latest session of `pid` is `user`'s."""
+        session = self._session(pid)
+        return session is not None and fold(session.user) == fold(user)
+
     def contradicts(self, record: ActivityRecord) -> bool:
         """Whether the session that is known of the pid is another user's."""
         at = _ms(record)
@@ -304,7 +309,7 @@ class Join:
     def _session(self, pid: int) -> Session | None:
         if self._rows_by_pid is None:
             latest = self._rows[-MOST_SESSIONS:]
-            self._rows_by_pid = {row[4].strip(): row for row in latest}
+            self._rows_by_pid = {row[4].strip(): row for row in latest if len(row) > 7}
         row = self._rows_by_pid.get(str(pid).encode())
         fresh = None if row is None else _session_of(row)
         return fresh or self._sessions.get(str(pid))
@@ -371,10 +376,10 @@ def _ms(record: Finding | Record) -> int | None:
 
 
 def _session_of(row: list[bytes]) -> Session | None:
-    at = parse.milliseconds(row[1])
+    at = parse.milliseconds(row[1]) if len(row) > 7 else None
     if at is None or row[0].strip().lower() != b"authenticated":
         return None
-    rest = [*row[7].split(b"|"), *[b""] * 11] if len(row) > 7 else [b""] * 11
+    rest = [*row[7].split(b"|"), *[b""] * 11]
     return Session(
         at=at,
         user=account(parse.text_of(row[6])),

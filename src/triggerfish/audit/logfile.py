@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from triggerfish.audit.records import LogFile
 
@@ -38,7 +37,7 @@ LOG_GROUP = re.compile(
 
 def log_file(path: str) -> LogFile:
     """Read a path, key or file name."""
-    name = unquote(path).replace("\\", "/").rpartition("/")[2]
+    name = path.replace("%3A", ":").replace("%3a", ":").replace("\\", "/").rpartition("/")[2]
     kind = KIND.search(name)
     whole = WHOLE.search(name)
     if kind is None:

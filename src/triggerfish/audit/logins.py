@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 FEED = rb"^[ \r]*authenticat(?:ed|ion failure)[ \r]*\|[^|\n]*\|[^|\n\[]"
 """Rows of logins and failures, but of the cluster's own `[local]` ones."""
 _LOGIN, _FAILURE = b"authenticated", b"authentication failure"
+_LAST_FIELD = 6
+"""The user; a row that was cut off may have less."""
 _MOST_QUIET = 20_000
 
 _KEYS = {"account": "user", "address": "host"}
@@ -78,6 +80,8 @@ class LoginRules:
         day_of = quiet.get
         waiting = join.waiting_pids
         for place, row in enumerate(rows.rows):
+            if len(row) <= _LAST_FIELD:
+                continue
             if day_of((row[0], row[2], row[6])) == row[1][:16] and (
                 not waiting or row[4] not in waiting
             ):

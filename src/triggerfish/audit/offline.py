@@ -15,12 +15,10 @@ from typing import TYPE_CHECKING, cast, get_args
 import msgspec
 
 from triggerfish.audit import backtest as pure
-from triggerfish.audit.config import Audit
 from triggerfish.audit.evaluate import RuleSet, RuleState
 from triggerfish.audit.logfile import log_file
 from triggerfish.audit.notify import finding_data, finding_row, grouped, iso, stories, worst_first
 from triggerfish.audit.records import FileContext, Severity
-from triggerfish.audit.resources import settings_of
 from triggerfish.audit.scan import FileReport, Options
 from triggerfish.audit.scan import scan as scan_log
 from triggerfish.durations import Duration
@@ -195,15 +193,6 @@ class Scanned:
     findings: Sequence[Finding]
     failed: int
     seconds: float
-
-
-def settings_from(config: str | None) -> AuditSettings:
-    """The rules as a triggerfish.toml has them; the built-in ones without."""
-    if config is None:
-        return settings_of(Audit())
-    from triggerfish.config.load import load  # noqa: PLC0415  a scan needs no config
-
-    return settings_of(load(Path(config)).audit or Audit())
 
 
 def scan(settings: AuditSettings, files: Sequence[str], complain: Callable[[str], None]) -> Scanned:

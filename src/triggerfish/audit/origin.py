@@ -20,11 +20,13 @@ from collections import deque
 
 from triggerfish.audit.parse import HEAD, HEAD_BYTES, HEAD_START
 
-WINDOW = 32 * 1024
+WINDOW = 64 * 1024
 """Quotes and comments are followed from a multiple of this, one or two windows back."""
 SESSION_BYTES = 1024 * 1024
 """How far back a session's earlier records are looked for."""
 
+_HEAD_MARK = b" UTC [ db="
+_HEAD_START = re.compile(HEAD_START)
 _HEAD_AT_LINE_START = re.compile(rb"^(?=" + HEAD_START + rb")", re.MULTILINE)
 _DOLLAR = rb"(?<![\w$])\$(?:[A-Za-z_]\w*)?\$"
 # A head's own quotes are closed ones, so that a run of records is closed as a whole; where a string
@@ -102,9 +104,9 @@ class Before:
 
 
 def _has_session(data: bytes, begin: int, end: int, who: bytes) -> bool:
-    position = begin - 1
+    position = end
     for _ in range(_TRIES):
-        position = data.find(b" " + who + b" xid=", position + 1, end)
+        position = data.rfind(b" " + who + b" xid=", begin, position)
         if position < 0:
             return False
         start = data.rfind(b"\n", max(0, position - HEAD_BYTES), position) + 1
@@ -135,7 +137,7 @@ class _Quotes:
                 return self.anchor == 0 and not text.strip()
             self._closed_to = first.start()
         if not self._followers:
-            if text.find(b"\\'", self._closed_to) < 0 and _CLOSED.fullmatch(text, self._closed_to):
+            if text.find(b"\\'", self._closed_to) < 0 and self._is_plainly_closed(text):
                 self._closed_to = len(text)
                 return True
             # `\'` ends a string on one setting of the server and doesn't on another: both count.
@@ -143,6 +145,17 @@ class _Quotes:
             self._followers = tuple(_Follower(self._closed_to, end) for end in ends)
         are_closed = [each.is_closed_at_the_end_of(text) for each in self._followers]
         return all(are_closed)
+
+    def _is_plainly_closed(self, text: bytes) -> bool:
+        """Without following each quote: most text is like that."""
+        start = self._closed_to
+        if all(text.find(opening, start) < 0 for opening in (b"/*", b'"', b"$")):
+            # Only a string may be open, and that only in the last record.
+            mark = text.rfind(_HEAD_MARK, start)
+            line = text.rfind(b"\n", start, mark) + 1
+            head = _HEAD_START.match(text, line) if line > start else None
+            start = line if head and head.end() == mark + len(_HEAD_MARK) else start
+        return _CLOSED.fullmatch(text, start) is not None
 
 
 class _Follower:

@@ -7,7 +7,6 @@ one reads the same records from the same state to the same findings under the sa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -88,17 +87,15 @@ class Engine(Protocol):
         """Search a log for what completes findings, and for nothing else."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(msgspec.Struct, frozen=True, kw_only=True):
     """Which part of an object to scan, and until when."""
 
     offset: int = 0
-    keep_going: Callable[[], bool] = lambda: True
+    keep_going: Callable[[], bool]
     """Asked now and then; once it says no, the engine stops behind a record."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
+class Ports(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a run reaches the world through."""
 
     table: Table

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
 from triggerfish.audit.entries import ObjectKey
+from triggerfish.audit.inputs import is_wanted
 from triggerfish.audit.ledger import NO_CLUSTER, day_of
 from triggerfish.audit.s3 import BATCHES
 from triggerfish.audit.silence import Silence, heard_of
@@ -92,13 +93,6 @@ def not_read(
         yield from (
             (file, each) for file, each in files if (each.bucket, each.key, each.etag) not in read
         )
-
-
-def is_wanted(file: LogFile, key: str, audit: Audit) -> bool:
-    """Whether an object is for us: a log by its name, or something odd among Redshift's own."""
-    if audit.clusters and file.cluster and file.cluster not in audit.clusters:
-        return False
-    return file.kind is not None or "/redshift/" in key
 
 
 # ---- silence ----

@@ -46,6 +46,14 @@ _SENTENCE = re.compile(r"[.!?](?=\s|$)")
 _AT = re.compile(r" - at (?:key in )?`\$(?P<path>[^`]*)`$")
 _STEP = re.compile(r"\.([A-Za-z_][\w-]*)|\[(\d+|\.\.\.)\]")
 _GOT = re.compile(r"^Expected (?P<wanted>.*?)(?:, got .*)?$")
+_TYPES = {
+    "str": "a string",
+    "int": "an integer",
+    "bool": "true or false",
+    "array": "an array",
+    "object": "a table",
+    "null": "nothing",
+}
 _MISSING = re.compile(r"^Object missing required field `(?P<name>[^`]+)`$")
 _UNKNOWN = re.compile(r"^Object contains unknown field `(?P<name>[^`]+)`$")
 
@@ -159,10 +167,17 @@ def _type_fault(message: str, document: Mapping[str, object]) -> Fault:
     if unknown:
         keys = [field.encode_name for field in msgspec.structs.fields(RuleFile)]
         hint = None if path else did_you_mean(unknown["name"], keys)
-        return Fault((*path, unknown["name"]), "an unknown key", "a key of a rule file", hint)
+        wanted = f"a key of {show(path) or 'a rule file'}"
+        return Fault((*path, unknown["name"]), "an unknown key", wanted, hint)
     got = _GOT.match(what)
     wanted = got["wanted"] if got else "one that there is" if what.startswith("Invalid") else what
-    return Fault(path, described(_value_at(document, path)), wanted)
+    return Fault(path, described(_value_at(document, path)), _in_toml(wanted))
+
+
+def _in_toml(wanted: str) -> str:
+    for python, toml in _TYPES.items():
+        wanted = wanted.replace(f"`{python}`", toml)
+    return wanted
 
 
 def _path(text: str) -> KeyPath:
@@ -173,12 +188,13 @@ def _path(text: str) -> KeyPath:
 
 def _value_at(value: object, path: KeyPath) -> object:
     for step in path:
-        if (isinstance(value, dict) and step in value) or (
-            isinstance(value, list) and isinstance(step, int) and step < len(value)
-        ):
-            value = value[step]
-        else:
-            return ""
+        match value, step:
+            case dict(), _ if step in value:
+                value = value[step]
+            case list(), int() if step < len(value):
+                value = value[step]
+            case _:
+                return ""
     return value
 
 

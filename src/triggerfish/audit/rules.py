@@ -215,6 +215,8 @@ _SETTING_LISTS = (
     "allowed_networks", "admin_users", "trusted_users", "sensitive_tables", "protected_objects",
     "unload_buckets",
 )  # fmt: skip
+NUMBERS = ("threshold", "window")
+"""What a team may change of a match."""
 LIST_NAMES = (*_SETTING_LISTS, "log_buckets")
 
 
@@ -255,11 +257,7 @@ def _changed(rule: Rule, audit: Audit) -> Rule:
     change = audit.rules.get(rule.id)
     if change is None:
         return rule
-    numbers = {
-        name: value
-        for name in ("threshold", "window")
-        if (value := getattr(change, name)) is not None
-    }
+    numbers = {name: value for name in NUMBERS if (value := getattr(change, name)) is not None}
     return _with(
         rule,
         severity=change.severity or rule.severity,

@@ -198,7 +198,7 @@ class Pattern:
             yield from product(*(each.split("|") for each in best))
 
     def _pieces(self, element: _Element) -> list[str]:
-        """What of a list's names is in any text that holds one; nothing where that is too little."""
+        """What of a list's names is in any text that holds one; nothing if that is too little."""
         pieces = [_longest_piece(each) for each in self._lists[element.text]]
         return pieces if min(map(len, pieces), default=0) >= _TELLING else []
 
