@@ -30,14 +30,14 @@ _HEAD_START = re.compile(HEAD_START)
 _HEAD_AT_LINE_START = re.compile(rb"^(?=" + HEAD_START + rb")", re.MULTILINE)
 _DOLLAR = rb"(?<![\w$])\$(?:[A-Za-z_]\w*)?\$"
 # A head's own quotes are closed ones, so that a run of records is closed as a whole; where a string
-# would end at a head's first quote, it was left open.
+# would end at a head's first quote, it was left open. Dollar quotes are left to the followers: a
+# group referred back to inside a possessive repetition ends in a SystemError of Python's `re`.
 _CLOSED = re.compile(
     rb"(?:[^'\"/$-]++"
     rb"|'[^']*+'(?![0-9]{4}-[0-9]{2}-[0-9]{2}[T ])"
     rb'|"[^"]*+"'
     rb"|--[^\n]*+"
     rb"|/\*(?:[^*/]++|\*(?!/)|/(?!\*))*+\*/"
-    rb"|(?<![\w$])(\$(?:[A-Za-z_]\w*)?\$).*?\1"
     rb"|-(?!-)|/(?!\*)|(?!" + _DOLLAR + rb")\$)*+",
     re.DOTALL,
 )

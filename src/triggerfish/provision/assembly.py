@@ -52,7 +52,7 @@ class Pace:
 class Assembly:
     """The ports of one process, made once and used by every run."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a process is given
         self,
         settings: ProvisionSettings,
         clients: Clients,
