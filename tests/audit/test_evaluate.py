@@ -27,7 +27,7 @@ from triggerfish.audit.records import (
 )
 from triggerfish.audit.rule_cases import row_of
 from triggerfish.audit.rule_files import built_in, load, rule_set
-from triggerfish.audit.rules import PRIVATE_NETWORKS
+from triggerfish.audit.rules import PRIVATE_NETWORKS, record_rules_only
 from triggerfish.audit.trail import calls_in
 
 CONTEXT = FileContext(cluster="shop", file="file")
@@ -41,6 +41,7 @@ ALL_LISTS = Audit(
     office_hours="08:00-18:00",
 )
 RULES = rule_set(ALL_LISTS)
+RECORD_RULES = record_rules_only(tuple(each.rule() for each in built_in()))
 FLAGS = re.IGNORECASE | re.MULTILINE | re.DOTALL
 
 
@@ -196,10 +197,30 @@ def connections(draw: st.DrawFn) -> bytes:
 def test_whatever_is_found_in_a_connection_the_prefilter_finds(
     line: bytes, networks: tuple[str, ...]
 ) -> None:
-    rules = rule_set(Audit(allowed_networks=networks))
+    rules = RuleSet(RECORD_RULES, Audit(allowed_networks=networks))
     record = connection_record(line.split(b"|"), "file", 0)
     if evaluated(rules, record):
         assert matched(rules.prefilter("connection"), line)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(connections(), min_size=1, max_size=8))
+def test_record_rules_find_the_same_with_and_without_those_that_remember(
+    lines: list[bytes],
+) -> None:
+    alone, together = RuleSet(RECORD_RULES, Audit()), rule_set(Audit())
+    ours = {rule.id for rule in RECORD_RULES}
+    found: dict[RuleSet, list[Finding]] = {alone: [], together: []}
+    for rules in found:
+        state = rules.new_state()
+        for offset, line in enumerate(lines * 2):
+            record = connection_record(line.split(b"|"), "file", offset)
+            found[rules] += rules.evaluate(record, state, CONTEXT)
+            if any(re.search(feed, line, FLAGS) for feed in rules.feeds("connection")):
+                rows = Rows(rows=[line.split(b"|", 7)], offsets=[offset])
+                found[rules] += [f for f in rules.feed(rows, state, CONTEXT) if f.rule in ours]
+    keys = [sorted((f.rule, f.offset) for f in findings) for findings in found.values()]
+    assert keys[0] == keys[1]
 
 
 @settings(max_examples=200, deadline=None)

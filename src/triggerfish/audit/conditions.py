@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _TELLING = 3
 """Letters that a text begins with for a scan to look for it alone."""
+_MOST_KNOWN, _MOST_LETTERS = 16_384, 256
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -30,15 +31,15 @@ def expanded(texts: Iterable[str], lists: Lists) -> list[str]:
 
 
 class Condition:
-    __slots__ = ("_empty", "_is", "_not", "_outside", "field", "is_among")
+    __slots__ = ("_empty", "_is", "_known", "_not", "_outside", "field")
 
     def __init__(self, where: Where, lists: Lists) -> None:
         self.field = where.field
-        self.is_among = None if where.is_ is None else expanded(where.is_, lists)
-        self._is = None if self.is_among is None else [fold(each) for each in self.is_among]
+        self._is = None if where.is_ is None else [fold(t) for t in expanded(where.is_, lists)]
         self._not = [fold(each) for each in expanded(where.not_ or (), lists)]
         self._outside = None if where.outside is None else Networks(expanded(where.outside, lists))
         self._empty = where.empty
+        self._known: dict[str, bool] = {}
 
     @property
     def may_be_empty(self) -> bool:
@@ -50,6 +51,16 @@ class Condition:
         return self._is is not None and not self._is
 
     def holds(self, value: str) -> bool:
+        known = self._known.get(value)
+        if known is None:
+            known = self._looked_at(value)
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            if len(value) <= _MOST_LETTERS:
+                self._known[value] = known
+        return known
+
+    def _looked_at(self, value: str) -> bool:
         if self._empty is not None and (not value.strip()) is not self._empty:
             return False
         if self._outside is not None and not self._outside.excludes(value):

@@ -103,7 +103,11 @@ class RuleSet:
             lists = lists_of(rule, audit)
             for match in rule.match:
                 self._add(rule, match, lists, logins)
-        self._logins = LoginRules(logins) if logins else None
+        self._logins: LoginRules | None = None
+        if logins:
+            rows = [each for each in self._connection if each.suits_rows]
+            self._connection = [each for each in self._connection if not each.suits_rows]
+            self._logins = LoginRules(logins, rows)
         self._prefilters: dict[str, tuple[bytes, ...]] = {}
 
     def _add(

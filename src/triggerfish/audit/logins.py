@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from triggerfish.audit.join import Join
+    from triggerfish.audit.matchers import ConnectionMatcher
     from triggerfish.audit.records import ConnectionRecord, FileContext, Finding, Rows
     from triggerfish.audit.rules import LoginMatch, Rule
     from triggerfish.audit.stateful import Before, Failed, Memory
@@ -35,20 +36,27 @@ if TYPE_CHECKING:
 FEED = rb"^[ \r]*authenticat(?:ed|ion failure)[ \r]*\|[^|\n]*\|[^|\n\[]"
 """Rows of logins and failures, but of the cluster's own `[local]` ones."""
 _LOGIN, _FAILURE = b"authenticated", b"authentication failure"
-_LAST_FIELD = 6
-"""The user; a row that was cut off may have less."""
+_LAST_FIELD = 7
+"""All that follows the user; a row that was cut off may have less."""
+_ALIKE = 40
+"""Of what follows the user, this much: how they logged in, 0 microseconds, and the encryption."""
 _MOST_QUIET = 20_000
 
 _KEYS = {"account": "user", "address": "host"}
 
 M = TypeVar("M", BurstMatch, BurstLoginMatch, SprayMatch, NewNetworkMatch, DormantMatch)
-Quiet = dict[tuple[bytes, bytes, bytes], bytes]
+Quiet = dict[tuple[bytes, bytes, bytes, bytes], bytes]
 
 
 class LoginRules:
     """The rules of these kinds, and what they make of rows."""
 
-    def __init__(self, rules: Sequence[tuple[Rule, LoginMatch]]) -> None:
+    def __init__(
+        self, rules: Sequence[tuple[Rule, LoginMatch]], matchers: Sequence[ConnectionMatcher] = ()
+    ) -> None:
+        """`matchers` are those of record rules that `suits_rows`."""
+        self._matchers = matchers
+
         def of(kind: type[M]) -> list[tuple[Rule, M, int]]:
             return [
                 (rule, match, match.window.seconds * 1000)
@@ -82,9 +90,8 @@ class LoginRules:
         for place, row in enumerate(rows.rows):
             if len(row) <= _LAST_FIELD:
                 continue
-            if day_of((row[0], row[2], row[6])) == row[1][:16] and (
-                not waiting or row[4] not in waiting
-            ):
+            alike = row[0], row[2], row[6], row[7][:_ALIKE]
+            if day_of(alike) == row[1][:16] and (not waiting or row[4] not in waiting):
                 continue
             at = parse.milliseconds(row[1])
             if at is not None:
@@ -98,14 +105,28 @@ class LoginRules:
             return self._failure(row, memory, quiet)
         if event != _LOGIN:
             return []
-        findings = [] if row.is_internal else self._login(row, memory)
-        if row.is_internal or self._is_quiet(row, memory):
+        findings = self._told_by_record(row)
+        is_alike = not findings and row.fields[7][:_ALIKE].count(b"|") >= 3
+        if not row.is_internal:
+            findings += self._login(row, memory)
+        if row.is_internal or (is_alike and self._is_quiet(row, memory)):
             if len(quiet) >= _MOST_QUIET:
                 quiet.clear()
-            quiet[row.fields[0], row.fields[2], row.fields[6]] = row.fields[1][:16]
+            alike = row.fields[0], row.fields[2], row.fields[6], row.fields[7][:_ALIKE]
+            quiet[alike] = row.fields[1][:16]
         if row.fields[4] in join.waiting_pids:
             findings += join.observe(row.record())
         return findings
+
+    def _told_by_record(self, row: _Row) -> list[Finding]:
+        if row.is_internal or not self._matchers:
+            return []
+        login = row.login()
+        telling = [each for each in self._matchers if each.holds(login)]
+        if not telling:
+            return []
+        record = row.record()
+        return [f for each in telling for f in each.find(record, row.context)]
 
     def _failure(self, row: _Row, memory: Memory, quiet: Quiet) -> list[Finding]:
         by_user, by_host, flooded = stateful.add_failure(
@@ -246,27 +267,42 @@ class LoginRules:
 class _Row:
     """A row that isn't quiet, read as far as the rules need it."""
 
-    __slots__ = ("_context", "_offset", "at", "fields", "host", "is_internal", "network", "user")
+    __slots__ = ("_offset", "at", "context", "fields", "host", "is_internal", "network", "user")
 
     def __init__(self, fields: list[bytes], offset: int, at: int, context: FileContext) -> None:
         self.fields = fields
         self._offset = offset
-        self._context = context
+        self.context = context
         self.at = at
         self.user = _user(fields[6])
         self.host, self.network, is_local_host = _host(fields[2])
         self.is_internal = is_local_host or self.user in INTERNAL_USERS
 
+    def login(self) -> dict[str, str]:
+        """What matchers that `suits_rows` look at."""
+        auth_method, _, ssl_version, *_ = [*self.fields[7].split(b"|", 3), b"", b""]
+        return {
+            "user": _text(self.fields[6]),
+            "host": self.host,
+            "auth_method": _text(auth_method),
+            "ssl_version": _text(ssl_version),
+        }
+
     def record(self) -> ConnectionRecord:
-        return parse.connection_record(self.fields, self._context.file, self._offset)
+        return parse.connection_record(self.fields, self.context.file, self._offset)
 
     def finding(self, rule: Rule, key: tuple[str, ...], facts: dict[str, str]) -> Finding:
-        return from_connection(rule, self.record(), self._context, key, facts)
+        return from_connection(rule, self.record(), self.context, key, facts)
+
+
+@lru_cache(maxsize=8192)
+def _text(field: bytes) -> str:
+    return account(parse.text_of(field))
 
 
 @lru_cache(maxsize=8192)
 def _user(field: bytes) -> str:
-    return fold(account(parse.text_of(field)))
+    return fold(_text(field))
 
 
 @lru_cache(maxsize=8192)

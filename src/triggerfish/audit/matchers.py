@@ -18,7 +18,7 @@ from triggerfish.audit.rules import INTERNAL_USERS, ChangeMatch
 from triggerfish.audit.sql_words import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from triggerfish.audit.conditions import Lists, OfficeHours
     from triggerfish.audit.records import (
@@ -54,6 +54,23 @@ class ConnectionMatcher:
     @property
     def is_inert(self) -> bool:
         return any(each.is_inert for each in self._where)
+
+    @property
+    def suits_rows(self) -> bool:
+        """Whether logins from one place by one account, with one encryption, are all alike to it.
+
+        `logins` sees each login anyway, and looks at one of those alike.
+        """
+        alike = {"host", "user", "auth_method", "ssl_version"}
+        return (
+            self._match.remote
+            and self._events == {"authenticated"}
+            and all(each.field in alike for each in self._where)
+        )
+
+    def holds(self, login: Mapping[str, str]) -> bool:
+        """Whether it finds a login, not the cluster's own, that is so; see `suits_rows`."""
+        return all(each.holds(login[each.field]) for each in self._where)
 
     def find(self, record: ConnectionRecord, context: FileContext) -> Iterator[Finding]:
         event = fold(record.event)

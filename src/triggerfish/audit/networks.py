@@ -36,7 +36,7 @@ def is_local(host: str) -> bool:
 class Networks:
     """A list of networks. An address that is none (a name) is in no network."""
 
-    __slots__ = ("_known", "_v4", "_v6")
+    __slots__ = ("_v4", "_v6")
 
     def __init__(self, networks: Iterable[str]) -> None:
         """Raises `ValueError` for what is no network."""
@@ -45,17 +45,8 @@ class Networks:
             (int(n.network_address), int(n.netmask)) for n in parsed if isinstance(n, IPv4Network)
         ]
         self._v6 = [n for n in parsed if not isinstance(n, IPv4Network)]
-        self._known: dict[str, bool] = {}
 
     def holds(self, host: str) -> bool:
-        known = self._known.get(host)
-        if known is None:
-            if len(self._known) >= 4096:
-                self._known.clear()
-            known = self._known[host] = self._looked_up(host)
-        return known
-
-    def _looked_up(self, host: str) -> bool:
         try:
             address = ip_address(address_of(host))
         except ValueError:
