@@ -43,7 +43,7 @@ class RedshiftEngine:
         options = Options(resume_at=part.offset, keep_going=part.keep_going)
         report = scan(reader, name, self._rules, state=_state(memory), options=options)
         context = FileContext(cluster=report.file.cluster, file=name)
-        unread = self._rules.unread(report.problems, context)
+        unread = self._rules.unread(report.problems, context, report.problem_counts)
         return Reading(
             totals=Totals(
                 records=report.records,

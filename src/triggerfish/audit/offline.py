@@ -138,7 +138,7 @@ class Offline:
         elif report.problems:
             context = FileContext(cluster=context.cluster, file=report.problems[0].file)
         self._add(report.findings)
-        self._add(self._rules.unread(report.problems, context))
+        self._add(self._rules.unread(report.problems, context, report.problem_counts))
 
     def _complete(self, log: Log, state: RuleState, cluster: str) -> None:
         """Search this log, and those before it, for who did what was found."""
