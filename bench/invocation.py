@@ -157,7 +157,8 @@ def built(config: Config, cache: Path) -> Artifact:
     ]
     python = lambda_python(config.functions.runtime)
     target = Target.of_this_machine(python.path, python.version)
-    (artifact,) = package(functions, target, cache=cache)
+    provision = [function for function in functions if function.id == "Provision"]
+    (artifact,) = package(provision, target, cache=cache)
     return artifact
 
 
